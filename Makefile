@@ -1,0 +1,56 @@
+# Two commands matter: `make repro` runs the experiment, `make test` runs the tests. Both install what they need.
+VENV ?= .venv
+PYTHON ?= python3
+PORT ?= 5000
+
+# dvc.yaml says `python -m stages.…`, so the environment's own python has to be found first.
+export PATH := $(abspath $(VENV))/bin:$(PATH)
+# No telemetry, no update checks; DVC's are switched off in .dvc/config.
+export MLFLOW_DISABLE_TELEMETRY := true
+export DO_NOT_TRACK := true
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: repro test lint ui article clean help
+
+repro: $(VENV)/.installed  ## Run what is out of date: download, poison, train, evaluate, track
+	@[ -d .git ] || [ -f .git ] || dvc config --local core.no_scm true
+	dvc repro
+	@python -m stages.summary
+
+test: $(VENV)/.installed-test  ## Run the tests
+	python -m pytest --numprocesses auto --dist loadfile
+
+lint: $(VENV)/.installed-test  ## Check style and types
+	ruff check .
+	ruff format --check .
+	mypy
+
+ui: $(VENV)/.installed  ## Compare the runs in MLflow, on http://127.0.0.1:5000 (or PORT=…)
+	@[ -f mlflow.db ] || { echo "There are no runs yet: make repro makes the first."; exit 1; }
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --backend-store-uri sqlite:///mlflow.db \
+		--host 127.0.0.1 --port $(PORT) --workers 1
+
+article: $(VENV)/.installed  ## The README's table: 1 % and 5 % poison, seeds 1 to 5, as ten DVC experiments
+	python -m benchmarks.article
+
+clean:  ## Remove the virtual environment and the tools' caches; data, models, runs and DVC's cache stay
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find stages tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+help:  ## Print this
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@echo "VENV=path uses another virtual environment than .venv; PYTHON=python3.12 makes it with another Python."
+
+# Only the dependencies are installed; the stages run from the work tree.
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	python -m pip install --constraint constraints.txt .
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
+	python -m pip install --constraint constraints.txt '.[test]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
