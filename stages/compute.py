@@ -1,0 +1,42 @@
+"""Where and with how many threads torch computes: the section `compute` of `params.yaml`."""
+
+import os
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from stages.command import InputError
+from stages.params import Section
+
+if TYPE_CHECKING:
+    import torch
+
+
+class ComputeSection(Section):
+    """The section `compute`, shared by the stages that train and evaluate."""
+
+    device: Literal["auto", "cuda", "mps", "cpu"] = Field(
+        description="auto, cuda, mps or cpu; auto takes the first of cuda, mps, cpu that there is"
+    )
+    threads: int = Field(ge=1, le=1024, description="CPU threads, 1 to 1024; another number gives other last digits")
+
+
+def set_up(compute: ComputeSection) -> "torch.device":
+    """Makes torch deterministic, sets its threads, and returns the device to use.
+
+    Raises:
+        InputError: If the device asked for is not there.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read by CUDA at its start, for determinism
+    import torch
+
+    torch.set_num_threads(compute.threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    device = compute.device if compute.device != "auto" else next(name for name in there if there[name])
+    if not there[device]:
+        raise InputError(
+            f"params.yaml: compute.device = {device!r} is not there; "
+            f"allowed: auto, {', '.join(name for name in there if there[name])}"
+        )
+    return torch.device(device)
