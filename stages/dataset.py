@@ -1,0 +1,127 @@
+"""The one data type of the pipeline, and how it lies on the disk."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from stages.files import read_array, read_json, replacing, write_array, write_json
+
+MANIFEST = ["row", "true_label", "label"]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Labelled images, with what the learner is told apart from what the pictures show.
+
+    Attributes:
+        images: uint8 `[n, h, w, c]`, 0 to 255.
+        labels: int64 `[n]`, what the learner is told.
+        true_labels: int64 `[n]`, what the picture shows.
+        poisoned: bool `[n]`, the rows that the attacker touched.
+        classes: The K class names; labels are indices into it.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    true_labels: np.ndarray
+    poisoned: np.ndarray
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        n = len(self.images)
+        if self.images.dtype != np.uint8 or self.images.ndim != 4:
+            raise ValueError(f"images must be uint8 [n, h, w, c], not {self.images.dtype} {self.images.shape}")
+        for name, dtype in (("labels", np.int64), ("true_labels", np.int64), ("poisoned", np.bool_)):
+            array: np.ndarray = getattr(self, name)
+            if array.dtype != dtype or array.shape != (n,):
+                raise ValueError(f"{name} must be {dtype.__name__} [{n}], not {array.dtype} {array.shape}")
+        for name in ("labels", "true_labels"):
+            array = getattr(self, name)
+            if n and not 0 <= array.min() <= array.max() < len(self.classes):
+                raise ValueError(f"{name} must be 0 to {len(self.classes) - 1}")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, rows: np.ndarray | slice) -> "Dataset":
+        """The dataset of these rows: int64 indices, a bool mask, or a slice."""
+        return Dataset(self.images[rows], self.labels[rows], self.true_labels[rows], self.poisoned[rows], self.classes)
+
+
+def clean(images: np.ndarray, labels: ArrayLike, classes: Sequence[str]) -> Dataset:
+    """A dataset that nobody touched: the labels are true and no row is poisoned."""
+    labels = np.asarray(labels, dtype=np.int64)
+    return Dataset(images, labels, labels, np.zeros(len(labels), dtype=bool), tuple(classes))
+
+
+def save_raw(folder: Path, train: Dataset, test: Dataset) -> None:
+    """Writes `{train,test}_{images,labels}.npy` and `classes.json` into `folder`."""
+    for split, data in (("train", train), ("test", test)):
+        write_array(folder / f"{split}_images.npy", data.images)
+        write_array(folder / f"{split}_labels.npy", data.labels)
+    write_json(folder / "classes.json", list(train.classes))
+
+
+def load_raw(folder: Path, split: str) -> Dataset:
+    """Reads one split, "train" or "test", of `data/raw`; the images stay memory-mapped."""
+    labels = np.array(read_array(folder / f"{split}_labels.npy"))
+    return clean(read_array(folder / f"{split}_images.npy"), labels, read_json(folder / "classes.json"))
+
+
+def save_poisoned(folder: Path, rows: np.ndarray, poisoned: Dataset) -> None:
+    """Writes what poisoning changed: `manifest.csv` (a line per row) and `images.npy`, in the same order.
+
+    Args:
+        folder: Usually `data/poisoned`.
+        rows: int64 `[k]`, ascending row numbers in the training set.
+        poisoned: Those k rows after the attack.
+    """
+    write_array(folder / "images.npy", poisoned.images)
+    _write_manifest(folder / "manifest.csv", _manifest(rows, poisoned))
+
+
+def load_poisoned(raw: Path, folder: Path) -> Dataset:
+    """The whole training set as the victim gets it: `data/raw` with the poisoned rows in place of the clean ones."""
+    data = load_raw(raw, "train")
+    manifest = pd.read_csv(folder / "manifest.csv")
+    rows = manifest["row"].to_numpy(np.int64)
+    images, labels, poisoned = np.array(data.images), data.labels.copy(), data.poisoned.copy()
+    images[rows] = read_array(folder / "images.npy")
+    labels[rows] = manifest["label"].to_numpy(np.int64)
+    poisoned[rows] = True
+    return Dataset(images, labels, data.true_labels, poisoned, data.classes)
+
+
+def save_triggered(folder: Path, triggered: Dataset, attackable: np.ndarray) -> None:
+    """Writes the test set with the trigger on every image: `test_manifest.csv` and `test_images.npy`.
+
+    Args:
+        folder: Usually `data/poisoned`.
+        triggered: The n test rows; `labels` are what the attacker wants.
+        attackable: bool `[n]`, the rows on which the attack is scored.
+    """
+    write_array(folder / "test_images.npy", triggered.images)
+    manifest = _manifest(np.arange(len(triggered)), triggered).assign(attackable=attackable)
+    _write_manifest(folder / "test_manifest.csv", manifest)
+
+
+def load_triggered(raw: Path, folder: Path) -> tuple[Dataset, np.ndarray]:
+    """The triggered test set and its attackable rows, as `save_triggered` took them."""
+    manifest = pd.read_csv(folder / "test_manifest.csv")
+    labels, true_labels = (manifest[name].to_numpy(np.int64) for name in ("label", "true_label"))
+    images, classes = read_array(folder / "test_images.npy"), tuple(read_json(raw / "classes.json"))
+    triggered = Dataset(images, labels, true_labels, np.ones(len(images), dtype=bool), classes)
+    return triggered, manifest["attackable"].to_numpy(bool)
+
+
+def _manifest(rows: np.ndarray, data: Dataset) -> pd.DataFrame:
+    return pd.DataFrame(dict(zip(MANIFEST, (rows, data.true_labels, data.labels), strict=True)))
+
+
+def _write_manifest(path: Path, manifest: pd.DataFrame) -> None:
+    with replacing(path) as partial:
+        manifest.to_csv(partial, index=False, lineterminator="\n")
