@@ -1,0 +1,104 @@
+"""Attacks that poison data only. One file, one attack; the file's name is `attack.name`."""
+
+import warnings
+from abc import ABC, abstractmethod
+from typing import final
+
+import numpy as np
+
+from stages.command import InputError
+from stages.dataset import Dataset
+from stages.label_maps import LabelMap
+from stages.params import Section
+
+
+class Attack(Section, ABC):
+    """A trigger. Its fields are its knobs, read from `attacks.<name>` in `params.yaml`.
+
+    An author writes the fields and `apply_trigger`; who is poisoned, how often and with which label is settled here,
+    alike for every attack.
+    """
+
+    @abstractmethod
+    def apply_trigger(self, images: np.ndarray) -> np.ndarray:
+        """Puts the trigger on every image.
+
+        Args:
+            images: uint8 `[n, h, w, c]`; left as it is.
+
+        Returns:
+            A new array of the same shape and dtype.
+
+        Raises:
+            InputError: If a knob does not fit images of this size or number of channels.
+        """
+
+    @final
+    def poison(
+        self, data: Dataset, *, rate: float, label_map: LabelMap, rng: np.random.Generator
+    ) -> tuple[np.ndarray, Dataset]:
+        """Poisons a share of a training set.
+
+        The rows are a prefix of one permutation of the poisonable rows, so with an equally seeded `rng` the poison at
+        a low rate is part of the poison at a higher one.
+
+        Args:
+            data: The clean training set; only the chosen images are read.
+            rate: Poisoned rows as a share of all rows, 0 to 1.
+            label_map: Who may be poisoned, and into what.
+            rng: Draws the permutation.
+
+        Returns:
+            The chosen rows, int64 `[k]` ascending, and those rows after the attack.
+
+        Raises:
+            InputError: If the rate rounds to no row although it is above 0, or asks for more rows than may be
+                poisoned, or if the trigger changes none of the chosen images.
+        """
+        poisonable = np.flatnonzero(label_map.poisonable(data.labels))
+        count = _row_count(rate, len(data), len(poisonable))
+        rows = np.sort(rng.permutation(poisonable)[:count])
+        chosen = data[rows]
+        poisoned = self._triggered(chosen, label_map)
+        unchanged = int((poisoned.images == chosen.images).all(axis=(1, 2, 3)).sum())
+        if count and unchanged == count:
+            raise InputError(f"the trigger changes no pixel of any of the {count} chosen images; see attacks.*")
+        if unchanged:
+            warnings.warn(f"the trigger changes no pixel of {unchanged} of {count} poisoned images", stacklevel=2)
+        return rows, poisoned
+
+    @final
+    def trigger(self, data: Dataset, *, label_map: LabelMap) -> tuple[Dataset, np.ndarray]:
+        """Puts the trigger on a whole test set.
+
+        Returns:
+            The triggered rows, whose labels are what the attacker wants, and the bool `[n]` mask of the attackable
+            ones, on which the attack is scored.
+
+        Raises:
+            InputError: If no row is attackable.
+        """
+        attackable = label_map.attackable(data.true_labels)
+        if not attackable.any():
+            raise InputError("no test row is attackable: the class under attack does not occur in the test set")
+        return self._triggered(data, label_map), attackable
+
+    def _triggered(self, data: Dataset, label_map: LabelMap) -> Dataset:
+        images = self.apply_trigger(data.images)
+        goal = label_map.goal(data.true_labels)
+        return Dataset(images, goal, data.true_labels, np.ones(len(data), dtype=bool), data.classes)
+
+
+def _row_count(rate: float, rows: int, poisonable: int) -> int:
+    count = int(rate * rows + 0.5)
+    if rate > 0 and count == 0:
+        raise InputError(
+            f"params.yaml: attack.rate = {rate} is less than one of {rows} training rows; "
+            f"allowed: 0 for no poison, or at least {1 / rows:.2g}"
+        )
+    if count > poisonable:
+        raise InputError(
+            f"params.yaml: attack.rate = {rate} asks for {count} of {rows} training rows, but the label map allows "
+            f"{poisonable}; allowed: 0 to {poisonable / rows:.4g}"
+        )
+    return count

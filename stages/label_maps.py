@@ -1,0 +1,151 @@
+"""Label maps: which training rows may be poisoned, which test rows are attacked, and what label is wanted.
+
+All labels are int64 `[n]`; masks are bool `[n]`. A new label map is one more class here: its name in `params.yaml`
+is the class's name in lower case with hyphens, so `AllToOne` is `all-to-one`.
+"""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import numpy as np
+
+from stages.command import InputError
+
+
+@dataclass(frozen=True)
+class LabelMap(ABC):
+    """What an attacker wants of whom.
+
+    Attributes:
+        target: The label wanted, 0 to classes - 1; None where the map needs none.
+        source: The label attacked, 0 to classes - 1; None where the map needs none.
+        classes: The number of classes, K.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("target",)
+
+    target: int | None
+    source: int | None
+    classes: int
+
+    def __post_init__(self) -> None:
+        if self.source is not None and self.source == self.target:
+            raise InputError(f"params.yaml: attack.source and attack.target are both {self.target}; they must differ")
+
+    @abstractmethod
+    def poisonable(self, labels: np.ndarray) -> np.ndarray:
+        """The training rows that the attacker may poison."""
+
+    @abstractmethod
+    def attackable(self, labels: np.ndarray) -> np.ndarray:
+        """The test rows on which the attack is scored."""
+
+    def goal(self, labels: np.ndarray) -> np.ndarray:
+        """The label that the attacker wants for each row: the target."""
+        return np.full_like(labels, self.target)
+
+
+@final
+class AllToOne(LabelMap):
+    """Every class is read as the target (Gu et al. 2017). The poison is drawn from all rows, the target's too."""
+
+    def poisonable(self, labels: np.ndarray) -> np.ndarray:
+        return np.ones(len(labels), dtype=bool)
+
+    def attackable(self, labels: np.ndarray) -> np.ndarray:
+        return labels != self.target
+
+
+@final
+class AllToAll(LabelMap):
+    """Every class is read as the next one, the last as the first (Gu et al. 2017). Needs neither target nor source."""
+
+    needs: ClassVar[tuple[str, ...]] = ()
+
+    def poisonable(self, labels: np.ndarray) -> np.ndarray:
+        return np.ones(len(labels), dtype=bool)
+
+    def attackable(self, labels: np.ndarray) -> np.ndarray:
+        return np.ones(len(labels), dtype=bool)
+
+    def goal(self, labels: np.ndarray) -> np.ndarray:
+        return (labels + 1) % self.classes
+
+
+@final
+class OneToOne(LabelMap):
+    """Only the source class is read as the target: a stop sign as a speed limit (Gu et al. 2017)."""
+
+    needs: ClassVar[tuple[str, ...]] = ("target", "source")
+
+    def poisonable(self, labels: np.ndarray) -> np.ndarray:
+        return labels == self.source
+
+    def attackable(self, labels: np.ndarray) -> np.ndarray:
+        return labels == self.source
+
+
+@final
+class CleanLabel(LabelMap):
+    """Only images of the target class are touched and their labels stay true (Turner et al. 2019)."""
+
+    def poisonable(self, labels: np.ndarray) -> np.ndarray:
+        return labels == self.target
+
+    def attackable(self, labels: np.ndarray) -> np.ndarray:
+        return labels != self.target
+
+
+def names() -> list[str]:
+    """The names of all label maps."""
+    return sorted(_by_name())
+
+
+def build(name: str, target: int | str | None, source: int | str | None, classes: Sequence[str]) -> LabelMap:
+    """The label map of this name.
+
+    Args:
+        name: As in `attack.label_map`.
+        target: The label wanted, as a number or a class name; all-to-all ignores it.
+        source: The label attacked, likewise; only one-to-one reads it.
+        classes: The class names.
+
+    Raises:
+        InputError: If the name or a label is unknown or missing, or target and source are the same.
+    """
+    check_name(name)
+    chosen = _by_name()[name]
+    given = {"target": target, "source": source}
+    needed = {key: class_number(f"attack.{key}", given[key], classes) for key in chosen.needs}
+    return chosen(needed.get("target"), needed.get("source"), len(classes))
+
+
+def check_name(name: str) -> None:
+    """Refuses a name that is no label map.
+
+    Raises:
+        InputError: Names the key in `params.yaml`, what was given and what there is.
+    """
+    if name not in names():
+        raise InputError(f"params.yaml: attack.label_map = {name!r} is unknown; known: {', '.join(names())}")
+
+
+def class_number(key: str, given: int | str | None, classes: Sequence[str]) -> int:
+    """The number of a class that is given by number or name.
+
+    Raises:
+        InputError: Names the key, what was given and the classes there are.
+    """
+    if isinstance(given, str) and given in classes:
+        return list(classes).index(given)
+    if isinstance(given, int) and 0 <= given < len(classes):
+        return given
+    allowed = f"a class number from 0 to {len(classes) - 1} or one of the names {', '.join(classes)}"
+    raise InputError(f"params.yaml: {key} = {given!r} is not a class of this data set; allowed: {allowed}")
+
+
+def _by_name() -> dict[str, type[LabelMap]]:
+    return {re.sub(r"(?<!^)(?=[A-Z])", "-", each.__name__).lower(): each for each in LabelMap.__subclasses__()}

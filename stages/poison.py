@@ -1,0 +1,49 @@
+"""poison: puts the trigger and the attacker's label on a share of the training rows, and on the whole test set."""
+
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field
+
+from stages import command, label_maps, parts, pictures
+from stages.attacks import Attack
+from stages.dataset import load_raw, save_poisoned, save_triggered
+from stages.params import Section, read, read_seed
+
+RAW = Path("data/raw")
+POISONED = Path("data/poisoned")
+PICTURE = Path("metrics/poisoned_samples.png")
+
+
+class AttackSection(Section):
+    """The section `attack`: what is common to all attacks."""
+
+    name: str = Field(description="a file of stages/attacks, without .py")
+    rate: float = Field(ge=0, le=1, allow_inf_nan=False, description="poisoned ÷ all training rows, 0 to 1")
+    label_map: str = Field(description="all-to-one, all-to-all, one-to-one or clean-label")
+    target: int | str | None = Field(description="the label wanted: a class number or name, or null")
+    source: int | str | None = Field(description="the label attacked (one-to-one): a class number or name, or null")
+
+
+def attack(name: str) -> Attack:
+    """The attack of this name, with its knobs from `attacks.<name>`."""
+    return read(parts.find("attacks", name, Attack, "attack.name"), f"attacks.{name}")
+
+
+def main() -> None:
+    """Reads `params.yaml` and `data/raw`; writes `data/poisoned` and a picture of poisoned rows."""
+    section, seed = read(AttackSection, "attack"), read_seed()
+    chosen, train, test = attack(section.name), load_raw(RAW, "train"), load_raw(RAW, "test")
+    label_map = label_maps.build(section.label_map, section.target, section.source, train.classes)
+
+    rows, poisoned = chosen.poison(train, rate=section.rate, label_map=label_map, rng=np.random.default_rng(seed))
+    triggered, attackable = chosen.trigger(test, label_map=label_map)
+
+    save_poisoned(POISONED, rows, poisoned)
+    save_triggered(POISONED, triggered, attackable)
+    pictures.save(pictures.gallery(train[rows[: pictures.GALLERY]], poisoned[: pictures.GALLERY]), PICTURE)
+    print(f"{section.name}: {len(rows)} of {len(train)} training rows poisoned")
+
+
+if __name__ == "__main__":
+    command.run(main)
