@@ -1,0 +1,68 @@
+"""train: fits one network to the clean or the poisoned training set; everything but the data is the same."""
+
+import argparse
+from pathlib import Path
+
+from pydantic import Field
+
+from stages import command, parts
+from stages.compute import ComputeSection, set_up
+from stages.dataset import load_poisoned, load_raw
+from stages.params import Section, read, read_seed
+
+RAW, POISONED = Path("data/raw"), Path("data/poisoned")
+# Which training set each variant of the model learns from.
+VARIANTS = {"clean": lambda: load_raw(RAW, "train"), "backdoored": lambda: load_poisoned(RAW, POISONED)}
+
+
+class TrainSection(Section):
+    """The section `train`."""
+
+    network: str = Field(description="a file of stages/networks, without .py")
+    epochs: int = Field(ge=1, le=10_000, description="passes over the training rows, 1 to 10000")
+    batch_size: int = Field(ge=2, le=1_000_000, description="rows per step, 2 to 1000000")
+    learning_rate: float = Field(gt=0, le=10, description="peak of the one-cycle schedule, above 0, at most 10")
+
+
+def main() -> None:
+    """Reads `params.yaml` and the data; writes `models/<variant>` and `metrics/<variant>/history.csv`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("variant", choices=VARIANTS)
+    variant = parser.parse_args().variant
+    section, seed = read(TrainSection, "train"), read_seed()
+    parts.check_name("networks", section.network, "train.network")
+    device = set_up(read(ComputeSection, "compute"))
+
+    import pandas as pd
+    import torch
+    from tqdm import tqdm
+
+    from stages import fitting, networks
+    from stages.files import replacing
+
+    data = VARIANTS[variant]()
+    network = networks.build(section.network, data.images.shape[1:], len(data.classes), seed=seed)
+    with tqdm(total=section.epochs, desc=f"train {variant} on {device}", unit="epoch") as bar:
+
+        def show(epoch: fitting.Epoch) -> None:
+            bar.set_postfix(loss=f"{epoch.loss:.4f}", accuracy=f"{epoch.accuracy:.4f}", refresh=False)
+            bar.update()
+
+        history = fitting.fit(
+            network,
+            data,
+            epochs=section.epochs,
+            batch_size=section.batch_size,
+            learning_rate=section.learning_rate,
+            device=device,
+            rng=torch.Generator().manual_seed(seed),
+            progress=show,
+        )
+
+    networks.save(network, Path("models") / variant)
+    with replacing(Path("metrics") / variant / "history.csv") as partial:
+        pd.DataFrame(history).to_csv(partial, index=False, lineterminator="\n")
+
+
+if __name__ == "__main__":
+    command.run(main)
