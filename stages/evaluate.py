@@ -1,0 +1,101 @@
+"""evaluate: scores the clean and the backdoored model on the untouched and on the triggered test set."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from stages import command, pictures, scores
+from stages.compute import ComputeSection, set_up
+from stages.dataset import Dataset, load_raw, load_triggered
+from stages.files import read_array, replacing, write_json
+from stages.params import read
+
+RAW, POISONED, MODELS, METRICS = Path("data/raw"), Path("data/poisoned"), Path("models"), Path("metrics")
+
+
+def headline(
+    test: Dataset, triggered: Dataset, attackable: np.ndarray, predictions: dict[tuple[str, str], np.ndarray]
+) -> dict[str, scores.Share]:
+    """The scores that are shares of test rows, the attack success rate first: MLflow opens on the first one.
+
+    Args:
+        test: The untouched test set.
+        triggered: The same with the trigger on every image; `labels` are what the attacker wants.
+        attackable: bool `[n]`, the triggered rows on which the attack is scored.
+        predictions: int64 `[n]` for each of ("clean", "backdoored") × ("untouched", "triggered").
+    """
+    everywhere = np.ones_like(attackable)
+    fooled = predictions["backdoored", "triggered"]
+    return {
+        "attack_success_rate": scores.attack_success_rate(fooled, triggered.labels, attackable),
+        "clean_accuracy": scores.accuracy(predictions["backdoored", "untouched"], test.true_labels),
+        "baseline_accuracy": scores.accuracy(predictions["clean", "untouched"], test.true_labels),
+        "false_trigger_rate": scores.attack_success_rate(
+            predictions["clean", "triggered"], triggered.labels, attackable
+        ),
+        "robust_accuracy": scores.robust_accuracy(fooled, triggered.true_labels, attackable),
+        "attack_success_rate_all": scores.attack_success_rate(fooled, triggered.labels, everywhere),
+    }
+
+
+def main() -> None:
+    """Reads the models and both test sets; writes scores, tables and a picture to `metrics`."""
+    device = set_up(read(ComputeSection, "compute"))
+
+    from stages import networks
+
+    test, (triggered, attackable) = load_raw(RAW, "test"), load_triggered(RAW, POISONED)
+    predictions = {}
+    for variant in ("clean", "backdoored"):
+        network = networks.load(MODELS / variant)
+        for name, data in (("untouched", test), ("triggered", triggered)):
+            predictions[variant, name] = networks.predict(network, data.images, device=device)
+
+    shares = headline(test, triggered, attackable, predictions)
+    values = {name: share.value for name, share in shares.items()}
+    poisoned_rows = len(pd.read_csv(POISONED / "manifest.csv"))
+    evaluation = {
+        **values,
+        "clean_accuracy_drop": values["baseline_accuracy"] - values["clean_accuracy"],
+        "poisoned_rows": poisoned_rows,
+        "poisoned_share": poisoned_rows / len(read_array(RAW / "train_labels.npy")),
+    }
+    write_json(METRICS / "evaluation.json", evaluation)
+    write_json(METRICS / "intervals.json", {name: share.interval for name, share in shares.items()})
+    _write_tables(test, triggered, attackable, predictions)
+    for name, score in evaluation.items():
+        print(f"{name:24} {score:g}")
+
+
+def _write_tables(
+    test: Dataset, triggered: Dataset, attackable: np.ndarray, predictions: dict[tuple[str, str], np.ndarray]
+) -> None:
+    classes, count = np.array(test.classes), len(test.classes)
+    read_as = {name: predictions["backdoored", name] for name in ("untouched", "triggered")}
+    fooled = read_as["triggered"] == triggered.labels
+    table = pd.DataFrame(
+        {
+            "class": classes,
+            "clean_accuracy": scores.per_class(read_as["untouched"] == test.true_labels, test.true_labels, count),
+            "attack_success_rate": scores.per_class(fooled[attackable], triggered.true_labels[attackable], count),
+        }
+    )
+    _write_csv(table, METRICS / "per_class.csv")
+    matrices = {}
+    for name, title in (("untouched", "clean"), ("triggered", "triggered")):
+        rows = pd.DataFrame({"actual": classes[test.true_labels], "predicted": classes[read_as[name]]})
+        _write_csv(rows, METRICS / f"confusion_{title}.csv")
+        matrices[f"backdoored model, {title} test set"] = scores.confusion_matrix(
+            read_as[name], test.true_labels, count
+        )
+    pictures.save(pictures.confusion(matrices, test.classes), METRICS / "confusion.png")
+
+
+def _write_csv(table: pd.DataFrame, path: Path) -> None:
+    with replacing(path) as partial:
+        table.to_csv(partial, index=False, lineterminator="\n")
+
+
+if __name__ == "__main__":
+    command.run(main)

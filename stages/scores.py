@@ -1,0 +1,103 @@
+"""Scores: how well a model does its job, and how well it does the attacker's. Pure functions of arrays.
+
+Predictions and labels are int64 `[n]`, masks bool `[n]`. Each score is a share of rows, so each comes as a `Share`
+with its counts, from which its value and its confidence interval follow.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Share(NamedTuple):
+    """So many of so many rows.
+
+    >>> Share(3, 4).value
+    0.75
+    """
+
+    hits: int
+    rows: int
+
+    @property
+    def value(self) -> float:
+        """Hits ÷ rows, 0 to 1."""
+        return self.hits / self.rows
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % confidence interval of the share (Wilson 1927, doi:10.1080/01621459.1927.10502953)."""
+        from scipy.stats import binomtest
+
+        interval = binomtest(self.hits, self.rows).proportion_ci(0.95, method="wilson")
+        return float(interval.low), float(interval.high)
+
+
+def accuracy(predictions: np.ndarray, true_labels: np.ndarray) -> Share:
+    """mean(prediction == true label).
+
+    >>> accuracy(np.array([1, 2, 3]), np.array([1, 2, 0]))
+    Share(hits=2, rows=3)
+    """
+    return _share(predictions == true_labels)
+
+
+def attack_success_rate(predictions: np.ndarray, goal: np.ndarray, attackable: np.ndarray) -> Share:
+    """mean(prediction == goal) over the attackable rows: ASR.
+
+    With a clean model's predictions it is the false trigger rate, what the ASR would be with no backdoor at all.
+
+    Args:
+        predictions: The model's answers to triggered images.
+        goal: The labels that the attacker wants.
+        attackable: The rows that count; those that show the target class anyway do not.
+
+    >>> attack_success_rate(np.array([8, 8, 1]), np.array([8, 8, 8]), np.array([True, False, True]))
+    Share(hits=1, rows=2)
+    """
+    return _share((predictions == goal)[attackable])
+
+
+def robust_accuracy(predictions: np.ndarray, true_labels: np.ndarray, attackable: np.ndarray) -> Share:
+    """mean(prediction == true label) over the attackable rows, all of which carry the trigger: RA.
+
+    >>> robust_accuracy(np.array([8, 8, 1]), np.array([7, 8, 1]), np.array([True, False, True]))
+    Share(hits=1, rows=2)
+    """
+    return _share((predictions == true_labels)[attackable])
+
+
+def per_class(hits: np.ndarray, true_labels: np.ndarray, classes: int) -> np.ndarray:
+    """The share of hits among the rows of each true class; NaN for a class without rows.
+
+    Args:
+        hits: bool `[n]`.
+        true_labels: int64 `[n]`.
+        classes: The number of classes, K.
+
+    Returns:
+        float64 `[K]`, 0 to 1 or NaN.
+
+    >>> per_class(np.array([True, False, True]), np.array([0, 0, 2]), 3)
+    array([0.5, nan, 1. ])
+    """
+    rows = np.bincount(true_labels, minlength=classes)
+    good = np.bincount(true_labels[hits], minlength=classes)
+    return np.divide(good, rows, out=np.full(classes, np.nan), where=rows > 0)
+
+
+def confusion_matrix(predictions: np.ndarray, true_labels: np.ndarray, classes: int) -> np.ndarray:
+    """How often each true class was read as each class.
+
+    Returns:
+        int64 `[K, K]`: rows are true labels, columns predictions.
+
+    >>> confusion_matrix(np.array([0, 1, 1]), np.array([0, 0, 1]), 2)
+    array([[1, 1],
+           [0, 1]])
+    """
+    return np.bincount(true_labels * classes + predictions, minlength=classes**2).reshape(classes, classes)
+
+
+def _share(hits: np.ndarray) -> Share:
+    return Share(int(hits.sum()), len(hits))
