@@ -1,0 +1,139 @@
+"""track: records the result in MLflow exactly once, whichever way it came about.
+
+Runs at the end of every `dvc repro` and costs next to nothing when the result is known. With `--all` it records every
+result that can still be found: the work tree's, the last commit's, those of all DVC experiments kept in git, and those
+whose artefacts are still in `mlruns`.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from stages import command
+from stages.command import InputError
+from stages.results import FILES, IncompleteError, load_yaml, read_result
+from stages.runs import Store
+
+
+def main() -> None:
+    """Reads what DVC versions; writes to the MLflow store."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--all", action="store_true", help="record every result that can still be found")
+    everything = parser.parse_args().all
+    check_sections()
+    # In `dvc exp run --temp` and `--queue` we are in a copy of the work tree; DVC_ROOT is the original.
+    root = Path(os.environ.get("DVC_ROOT", "."))
+    store = Store(root)
+    track(store, Path(), _tags_of_this_run())
+    if everything:
+        for folder in sorted((root / "mlruns").glob("*/*/artifacts")):
+            track(store, folder, {})
+        for revision, tags in _revisions():
+            with _checkout(revision) as folder:
+                track(store, folder, tags)
+
+
+def check_sections() -> None:
+    """Refuses a section of `params.yaml` that no stage of `dvc.yaml` reads.
+
+    It is a typing error, and the one mistake for which no stage would run and complain. Hence it is looked for here,
+    in the stage that always runs.
+
+    Raises:
+        InputError: Names the section and the known ones.
+    """
+    stages = load_yaml(Path("dvc.yaml"))["stages"].values()
+    entries = [entry for stage in stages for entry in stage.get("do", stage).get("params", [])]
+    known = {entry.partition(".")[0] for entry in entries}
+    for section in load_yaml(Path("params.yaml")):
+        if section not in known:
+            raise InputError(f"params.yaml: {section} is not a known section; known: {', '.join(sorted(known))}")
+
+
+def track(store: Store, folder: Path, tags: dict[str, str]) -> None:
+    """Records the result in `folder` if it is whole and new; a store that cannot be had is a warning, no error."""
+    try:
+        result = read_result(folder)
+    except IncompleteError as reason:
+        print(f"track: nothing to record from {folder.resolve()}: {reason}")
+        return
+    if store.holds(result.key):
+        return
+    try:
+        run = store.record(result, tags)
+    except Exception as error:
+        if not isinstance(error, OSError) and type(error).__name__ != "MlflowException":
+            raise
+        message = " ".join(str(error).split())[:300]
+        print(f"warning: MLflow at {store.uri} did not take the result: {message}", file=sys.stderr)
+        print("warning: the result is whole; the next `dvc repro`, or `python -m stages.track --all`, records it")
+        return
+    if run:
+        print(f"track: recorded as run {run} in {store.uri}")
+
+
+def _tags_of_this_run() -> dict[str, str]:
+    tags = {"mlflow.source.name": "dvc repro", "mlflow.source.type": "LOCAL"}
+    commit = _git("rev-parse", "HEAD")
+    if commit:
+        tags["mlflow.source.git.commit"] = commit[0]
+    if name := os.environ.get("DVC_EXP_NAME"):
+        tags |= {"dvc.exp.name": name, "mlflow.source.name": "dvc exp run"}
+    if baseline := os.environ.get("DVC_EXP_BASELINE_REV"):
+        tags["dvc.exp.baseline"] = baseline
+    return tags
+
+
+def _revisions() -> Iterator[tuple[str, dict[str, str]]]:
+    for commit in _git("rev-parse", "HEAD"):
+        yield commit, {"mlflow.source.git.commit": commit, "mlflow.source.name": "dvc repro"}
+    # refs/exps/<first 2 digits of the baseline>/<the other 38>/<name>; shorter ones are DVC's own book-keeping
+    for line in _git("for-each-ref", "refs/exps", "--format=%(objectname) %(refname)"):
+        commit, reference = line.split(" ", 1)
+        parts = reference.split("/", 4)
+        if len(parts) == 5 and len(parts[2]) == 2 and len(parts[3]) == 38:
+            baseline = parts[2] + parts[3]
+            yield (
+                commit,
+                {
+                    "dvc.exp.name": parts[4],
+                    "dvc.exp.baseline": baseline,
+                    "mlflow.source.git.commit": baseline,
+                    "mlflow.source.name": "dvc exp run",
+                },
+            )
+
+
+@contextmanager
+def _checkout(revision: str) -> Iterator[Path]:
+    """The files of the result in a commit, from git and DVC's cache, in a temporary folder."""
+    from dvc.api import DVCFileSystem
+
+    with tempfile.TemporaryDirectory() as folder:
+        files = DVCFileSystem(rev=revision)
+        for path in FILES:
+            target = Path(folder) / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                files.get(path, str(target), recursive=True)
+            except FileNotFoundError:
+                print(f"track: {revision[:7]} lacks {path} in git and in DVC's cache", file=sys.stderr)
+        yield Path(folder)
+
+
+def _git(*arguments: str) -> list[str]:
+    """The lines that git prints; none outside a repository or before the first commit."""
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return []
+    return done.stdout.splitlines() if done.returncode == 0 else []
+
+
+if __name__ == "__main__":
+    command.run(main)
