@@ -1,0 +1,25 @@
+"""check: stops before any work is done if `params.yaml` names a part that does not exist or holds a wrong value."""
+
+from stages import command, label_maps, parts
+from stages.compute import ComputeSection
+from stages.download import DataSection, source
+from stages.params import read, read_seed
+from stages.poison import AttackSection, attack
+from stages.track import check_sections
+from stages.train import TrainSection
+
+
+def main() -> None:
+    """Reads `params.yaml` as the other stages will; writes nothing."""
+    check_sections()
+    read_seed()
+    read(ComputeSection, "compute")
+    source(read(DataSection, "data").name)
+    section = read(AttackSection, "attack")
+    attack(section.name)
+    label_maps.check_name(section.label_map)
+    parts.check_name("networks", read(TrainSection, "train").network, "train.network")
+
+
+if __name__ == "__main__":
+    command.run(main)
