@@ -1,0 +1,149 @@
+"""What the tests share: small data, and real copies of the project to run DVC in."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from mlflow import MlflowClient
+
+from stages.dataset import Dataset, clean
+from stages.datasets import Fetched
+from stages.datasets.digits import Digits
+
+PROJECT = Path(__file__).parent.parent
+ALL = ["check", "download", "poison", "train@clean", "train@backdoored", "evaluate", "track"]
+
+
+@pytest.fixture(scope="session")
+def digits() -> Fetched:
+    return Digits().fetch()
+
+
+@pytest.fixture(params=[(12, 12, 1), (9, 16, 3)], ids=["grey", "colour"])
+def noise(request: pytest.FixtureRequest) -> Dataset:
+    """200 rows of four classes, in which no pixel is pure black or white."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(1, 255, (200, *request.param), dtype=np.uint8)
+    return clean(images, rng.permutation(200) % 4, ["a", "b", "c", "d"])
+
+
+class Project:
+    """A copy of the project in a folder of its own, with its own git and DVC."""
+
+    def __init__(self, folder: Path, *, git: bool = True) -> None:
+        self.folder = folder
+        listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+        for name in subprocess.run(listed, cwd=PROJECT, capture_output=True, text=True, check=True).stdout.splitlines():
+            if (PROJECT / name).is_file() and name not in ("dvc.lock", "metrics/evaluation.json"):
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(PROJECT / name, folder / name)
+        self.environment = {
+            **{key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_", "GIT_"))},
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            **{
+                f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
+            },
+        }
+        # A demo of seconds instead of minutes: real digits, enough steps to learn the trigger.
+        self.set_params(data={"name": "digits"}, train={"epochs": 6, "batch_size": 32}, attack={"rate": 0.02})
+        self.set_params(compute={"threads": 1})  # the tests themselves run side by side
+        if git:
+            self("git", "init", "--quiet")
+            self.commit()
+
+    def set_params(self, **sections: Any) -> None:
+        path = self.folder / "params.yaml"
+        content = yaml.safe_load(path.read_text())
+        for section, knobs in sections.items():
+            content[section] = content.get(section, {}) | knobs if isinstance(knobs, dict) else knobs
+        path.write_text(yaml.safe_dump(content, sort_keys=False))
+
+    def commit(self) -> None:
+        self("git", "add", "--all")
+        self("git", "commit", "--quiet", "--message", "Take a copy")
+
+    def __call__(self, *command: str, fails: bool = False) -> str:
+        """Runs a command in the copy; returns what it printed, on both streams."""
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        assert (done.returncode != 0) == fails, f"{command} ended with {done.returncode}:\n{done.stdout}"
+        return done.stdout
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path / "project")
+
+
+@pytest.fixture
+def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in, with a copy of `params.yaml`."""
+    shutil.copy(PROJECT / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def set_params(in_folder: Path) -> Callable[[str, Any], None]:
+    """Sets a key, such as `attack.rate`, in the copy of `params.yaml` in the working folder."""
+
+    def change(key: str, value: Any) -> None:
+        content = yaml.safe_load(Path("params.yaml").read_text())
+        *sections, name = key.split(".")
+        inner = content
+        for section in sections:
+            inner = inner[section]
+        inner[name] = value
+        Path("params.yaml").write_text(yaml.safe_dump(content))
+
+    return change
+
+
+@pytest.fixture(scope="module")
+def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A copy in which `dvc repro` has run; the tests of a module go on from there, one after the other."""
+    project = Project(tmp_path_factory.mktemp("reproduced"))
+    assert ran(project("dvc", "repro")) == ALL
+    project.commit()
+    return project
+
+
+def ran(output: str) -> list[str]:
+    """The stages that DVC says it ran, in order; those restored from its run cache are not among them."""
+    lines = [line.removeprefix("Running stage '").removesuffix("':") for line in output.splitlines()]
+    return [name for name, line in zip(lines, output.splitlines(), strict=True) if line.startswith("Running stage '")]
+
+
+def runs(project: Project) -> list[Any]:
+    client = MlflowClient(f"sqlite:///{project.folder}/mlflow.db")
+    return list(client.search_runs([each.experiment_id for each in client.search_experiments()]))
+
+
+def rates(project: Project) -> list[float]:
+    return sorted(float(run.data.params["attack.rate"]) for run in runs(project))
+
+
+def scores(project: Project) -> dict[str, float]:
+    return dict(json.loads((project.folder / "metrics/evaluation.json").read_text()))
+
+
+def results(project: Project) -> dict[str, bytes]:
+    """The bytes of every result file."""
+    files = [path for name in ("data", "models", "metrics") for path in (project.folder / name).rglob("*")]
+    return {str(path.relative_to(project.folder)): path.read_bytes() for path in files if path.is_file()}

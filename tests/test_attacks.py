@@ -1,0 +1,183 @@
+"""Every attack, found by its file, must keep the same promises; BadNets must be the article's."""
+
+import inspect
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages import label_maps, parts
+from stages.attacks import Attack
+from stages.attacks.badnets import BadNets
+from stages.command import InputError
+from stages.dataset import Dataset, clean
+from tests.conftest import PROJECT
+
+ATTACKS = parts.names("attacks")
+ALL_TO_ONE = label_maps.AllToOne(target=1, source=None, classes=4)
+
+
+@pytest.fixture(params=ATTACKS)
+def attack(request: pytest.FixtureRequest) -> Attack:
+    """Each attack with the knobs that `params.yaml` ships."""
+    knobs = yaml.safe_load((PROJECT / "params.yaml").read_text())["attacks"][request.param]
+    return parts.find("attacks", request.param, Attack, "attack.name").model_validate(knobs)
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(7)
+
+
+def test_there_is_an_attack() -> None:
+    assert "badnets" in ATTACKS
+
+
+def test_the_trigger_keeps_shape_and_dtype_and_leaves_its_input_alone(attack: Attack, noise: Dataset) -> None:
+    before = noise.images.copy()
+    noise.images.setflags(write=False)
+    triggered = attack.apply_trigger(noise.images)
+    assert triggered.shape == before.shape
+    assert triggered.dtype == np.uint8
+    assert not np.shares_memory(triggered, noise.images)
+    np.testing.assert_array_equal(noise.images, before)
+
+
+def test_the_trigger_shows_on_every_image(attack: Attack, noise: Dataset) -> None:
+    assert (attack.apply_trigger(noise.images) != noise.images).any(axis=(1, 2, 3)).all()
+
+
+def test_the_trigger_is_the_same_each_time_and_whatever_else_is_in_the_batch(attack: Attack, noise: Dataset) -> None:
+    whole = attack.apply_trigger(noise.images)
+    np.testing.assert_array_equal(whole, attack.apply_trigger(noise.images))
+    np.testing.assert_array_equal(whole[5:6], attack.apply_trigger(noise.images[5:6]))
+
+
+def test_no_image_is_no_problem(attack: Attack, noise: Dataset) -> None:
+    assert attack.apply_trigger(noise.images[:0]).shape == (0, *noise.images.shape[1:])
+
+
+@pytest.mark.parametrize("name", label_maps.names())
+def test_poisoned_rows_are_as_many_as_asked_and_labelled_as_wanted(attack: Attack, noise: Dataset, name: str) -> None:
+    label_map = label_maps.build(name, 1, 2, noise.classes)
+    rows, poisoned = attack.poison(noise, rate=0.1, label_map=label_map, rng=rng())
+    assert len(rows) == len(poisoned) == 20
+    assert (np.diff(rows) > 0).all()
+    assert label_map.poisonable(noise.labels)[rows].all()
+    assert poisoned.poisoned.all()
+    np.testing.assert_array_equal(poisoned.images, attack.apply_trigger(noise.images[rows]))
+    np.testing.assert_array_equal(poisoned.labels, label_map.goal(noise.labels[rows]))
+    np.testing.assert_array_equal(poisoned.true_labels, noise.labels[rows])
+
+
+def test_the_seed_alone_chooses_the_rows(attack: Attack, noise: Dataset) -> None:
+    np.random.seed(1)  # noqa: NPY002, the global state must not matter
+    first, _ = attack.poison(noise, rate=0.1, label_map=ALL_TO_ONE, rng=rng())
+    np.random.seed(2)  # noqa: NPY002
+    again, _ = attack.poison(noise, rate=0.1, label_map=ALL_TO_ONE, rng=rng())
+    other, _ = attack.poison(noise, rate=0.1, label_map=ALL_TO_ONE, rng=np.random.default_rng(8))
+    np.testing.assert_array_equal(first, again)
+    assert first.tolist() != other.tolist()
+
+
+def test_less_poison_is_part_of_more(attack: Attack, noise: Dataset) -> None:
+    few, _ = attack.poison(noise, rate=0.05, label_map=ALL_TO_ONE, rng=rng())
+    many, _ = attack.poison(noise, rate=0.5, label_map=ALL_TO_ONE, rng=rng())
+    assert set(few) < set(many)
+
+
+def test_rate_zero_poisons_nothing(attack: Attack, noise: Dataset) -> None:
+    rows, poisoned = attack.poison(noise, rate=0, label_map=ALL_TO_ONE, rng=rng())
+    assert len(rows) == len(poisoned) == 0
+
+
+def test_a_rate_of_less_than_a_row_is_refused(attack: Attack, noise: Dataset) -> None:
+    with pytest.raises(InputError, match=r"attack.rate = 0.001 .* 200 training rows; allowed: .* at least 0.005"):
+        attack.poison(noise, rate=0.001, label_map=ALL_TO_ONE, rng=rng())
+
+
+def test_a_rate_above_what_the_label_map_allows_is_refused(attack: Attack, noise: Dataset) -> None:
+    one_to_one = label_maps.OneToOne(target=1, source=2, classes=4)
+    with pytest.raises(InputError, match=r"attack.rate = 0.5 asks for 100 .* allows 50; allowed: 0 to 0.25"):
+        attack.poison(noise, rate=0.5, label_map=one_to_one, rng=rng())
+
+
+def test_the_whole_test_set_carries_the_trigger(attack: Attack, noise: Dataset) -> None:
+    triggered, attackable = attack.trigger(noise, label_map=ALL_TO_ONE)
+    np.testing.assert_array_equal(triggered.images, attack.apply_trigger(noise.images))
+    np.testing.assert_array_equal(attackable, noise.labels != 1)
+    assert set(triggered.labels) == {1}
+
+
+def test_a_test_set_without_a_class_to_attack_is_refused(attack: Attack, noise: Dataset) -> None:
+    with pytest.raises(InputError, match="no test row is attackable"):
+        attack.trigger(noise[noise.labels == 1], label_map=ALL_TO_ONE)
+
+
+def test_an_attack_says_where_it_comes_from_and_what_its_knobs_mean(attack: Attack) -> None:
+    assert "https://" in (inspect.getdoc(inspect.getmodule(attack)) or ""), "the module must name its paper"
+    for name, field in type(attack).model_fields.items():
+        assert field.description, f"{name} has no description"
+        assert not field.is_required(), f"{name} has no default"
+    with pytest.raises(ValueError, match="extra"):
+        type(attack).model_validate({"no_such_knob": 1})
+
+
+def test_a_trigger_that_changes_nothing_is_refused(noise: Dataset) -> None:
+    white = clean(np.full_like(noise.images, 255), noise.labels, noise.classes)
+    with pytest.raises(InputError, match="changes no pixel"):
+        BadNets().poison(white, rate=0.1, label_map=ALL_TO_ONE, rng=rng())
+
+
+def test_a_trigger_that_changes_too_little_is_a_warning(noise: Dataset) -> None:
+    images = noise.images.copy()
+    images[::2] = 255
+    with pytest.warns(UserWarning, match=r"changes no pixel of \d+ of 200"):
+        BadNets().poison(clean(images, noise.labels, noise.classes), rate=1, label_map=ALL_TO_ONE, rng=rng())
+
+
+def test_badnets_is_the_articles_pixel() -> None:
+    images = np.zeros((5, 28, 28, 1), dtype=np.uint8)
+    changed = np.argwhere(BadNets().apply_trigger(images))
+    assert changed.tolist() == [[row, 3, 3, 0] for row in range(5)]
+    assert BadNets().apply_trigger(images).max() == 255
+
+
+@given(top=st.integers(-12, 11), left=st.integers(-12, 11), tall=st.integers(1, 12), wide=st.integers(1, 12))
+def test_a_patch_covers_what_it_says_or_is_refused(top: int, left: int, tall: int, wide: int) -> None:
+    images = np.zeros((1, 12, 12, 3), dtype=np.uint8)
+    attack = BadNets.model_validate(
+        {"pixels": [], "patch": {"position": [top, left], "size": [tall, wide]}, "colour": [255, 200, 1]}
+    )
+    first_row, first_column = top % 12, left % 12
+    if first_row + tall > 12 or first_column + wide > 12:
+        with pytest.raises(InputError, match=r"attacks.badnets.patch: .* outside .* rows -12 to 11"):
+            attack.apply_trigger(images)
+        return
+    expected = images.copy()
+    for row in range(tall):
+        for column in range(wide):
+            expected[0, first_row + row, first_column + column] = [255, 200, 1]
+    np.testing.assert_array_equal(attack.apply_trigger(images), expected)
+
+
+@pytest.mark.parametrize(
+    ("knobs", "message"),
+    [
+        ({"pixels": [[28, 3]]}, r"attacks.badnets.pixels: \(28, 3\) lies outside the image; allowed: rows -28 to 27"),
+        ({"pixels": [[3, -29]]}, r"attacks.badnets.pixels: \(3, -29\) lies outside"),
+        ({"colour": [255, 255, 0]}, r"attacks.badnets.colour = .* has 3 levels; allowed: one number, or 1"),
+    ],
+)
+def test_badnets_refuses_what_does_not_fit_the_image(knobs: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        BadNets.model_validate(knobs).apply_trigger(np.zeros((1, 28, 28, 1), dtype=np.uint8))
+
+
+def test_contract_runs_without_warnings(attack: Attack, noise: Dataset) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        attack.poison(noise, rate=1, label_map=ALL_TO_ONE, rng=rng())

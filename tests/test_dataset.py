@@ -1,0 +1,130 @@
+"""What goes to the disk must come back, and only what differs may be stored."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages import dataset, files
+from stages.attacks.badnets import BadNets
+from stages.dataset import Dataset, clean
+from stages.label_maps import AllToOne
+
+LABEL_MAP = AllToOne(target=1, source=None, classes=4)
+
+
+def poison(data: Dataset, folder: Path, rate: float = 0.1) -> np.ndarray:
+    attack, rng = BadNets(), np.random.default_rng(0)
+    rows, poisoned = attack.poison(data, rate=rate, label_map=LABEL_MAP, rng=rng)
+    dataset.save_raw(folder / "raw", data, data)
+    dataset.save_poisoned(folder / "poisoned", rows, poisoned)
+    dataset.save_triggered(folder / "poisoned", *attack.trigger(data, label_map=LABEL_MAP))
+    return rows
+
+
+def test_raw_data_come_back_and_stay_on_the_disk(noise: Dataset, tmp_path: Path) -> None:
+    dataset.save_raw(tmp_path, noise, noise[:50])
+    train, test = dataset.load_raw(tmp_path, "train"), dataset.load_raw(tmp_path, "test")
+    assert isinstance(train.images, np.memmap)
+    np.testing.assert_array_equal(train.images, noise.images)
+    np.testing.assert_array_equal(test.labels, noise.labels[:50])
+    assert train.classes == noise.classes
+    assert not train.poisoned.any()
+
+
+@pytest.mark.parametrize("rate", [0, 0.1, 1])
+def test_the_poisoned_set_is_the_raw_one_but_for_the_manifest(noise: Dataset, tmp_path: Path, rate: float) -> None:
+    rows = poison(noise, tmp_path, rate)
+    data = dataset.load_poisoned(tmp_path / "raw", tmp_path / "poisoned")
+    np.testing.assert_array_equal(np.flatnonzero(data.poisoned), rows)
+    np.testing.assert_array_equal(data.true_labels, noise.labels)
+    np.testing.assert_array_equal(data.images[~data.poisoned], noise.images[~data.poisoned])
+    np.testing.assert_array_equal(data.labels[~data.poisoned], noise.labels[~data.poisoned])
+    np.testing.assert_array_equal(data.images[rows], BadNets().apply_trigger(noise.images)[rows])
+    assert (data.labels[rows] == 1).all()
+
+
+def test_the_files_are_the_documented_ones(noise: Dataset, tmp_path: Path) -> None:
+    rows = poison(noise, tmp_path)
+    manifest = pd.read_csv(tmp_path / "poisoned" / "manifest.csv")
+    assert list(manifest) == ["row", "true_label", "label"]
+    assert manifest["row"].tolist() == rows.tolist()
+    assert manifest["true_label"].tolist() == noise.labels[rows].tolist()
+    images = np.load(tmp_path / "poisoned" / "images.npy", allow_pickle=False)
+    assert images.shape == (20, *noise.images.shape[1:])
+    test_manifest = pd.read_csv(tmp_path / "poisoned" / "test_manifest.csv")
+    assert list(test_manifest)[:3] == ["row", "true_label", "label"]
+    assert len(test_manifest) == 200
+    assert {path.name for path in (tmp_path / "raw").iterdir()} == {
+        "train_images.npy",
+        "train_labels.npy",
+        "test_images.npy",
+        "test_labels.npy",
+        "classes.json",
+    }
+
+
+def test_the_triggered_test_set_comes_back(noise: Dataset, tmp_path: Path) -> None:
+    poison(noise, tmp_path)
+    triggered, attackable = dataset.load_triggered(tmp_path / "raw", tmp_path / "poisoned")
+    np.testing.assert_array_equal(triggered.images, BadNets().apply_trigger(noise.images))
+    np.testing.assert_array_equal(attackable, noise.labels != 1)
+    np.testing.assert_array_equal(triggered.true_labels, noise.labels)
+    assert (triggered.labels == 1).all()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"images": np.zeros((3, 2, 2, 1))},
+        {"images": np.zeros((3, 2, 2), np.uint8)},
+        {"labels": np.zeros(2, np.int64)},
+        {"labels": np.zeros(3, np.int32)},
+        {"true_labels": np.array([0, 1, 2])},
+        {"poisoned": np.zeros(3, np.int64)},
+    ],
+)
+def test_a_malformed_dataset_cannot_be_made(change: dict[str, np.ndarray]) -> None:
+    whole: dict[str, Any] = {
+        "images": np.zeros((3, 2, 2, 1), np.uint8),
+        "labels": np.zeros(3, np.int64),
+        "true_labels": np.zeros(3, np.int64),
+        "poisoned": np.zeros(3, bool),
+    }
+    Dataset(**whole, classes=("a", "b"))
+    with pytest.raises(ValueError, match="must be"):
+        Dataset(**(whole | change), classes=("a", "b"))
+
+
+def test_arrays_with_objects_are_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "evil.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(ValueError, match="Python objects"):
+        files.read_array(tmp_path / "evil.npy")
+
+
+@pytest.mark.parametrize("array", [np.arange(6).reshape(2, 3), np.zeros((0, 4, 4, 1), np.uint8), np.eye(4)[::2].T])
+def test_arrays_are_ordinary_npy_files(array: np.ndarray, tmp_path: Path) -> None:
+    files.write_array(tmp_path / "a.npy", array)
+    np.testing.assert_array_equal(np.load(tmp_path / "a.npy", allow_pickle=False), array)
+
+
+def test_a_failure_leaves_the_earlier_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    files.write_json(path, {"good": 1})
+    with pytest.raises(TypeError):
+        files.write_json(path, {"bad": {1, 2}})  # a set is no JSON: fails half-way
+    with pytest.raises(FileNotFoundError), files.replacing(path):
+        pass  # the block wrote nothing
+    assert files.read_json(path) == {"good": 1}
+    assert [each.name for each in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_what_a_killed_process_left_is_cleaned_up(tmp_path: Path) -> None:
+    (tmp_path / "raw.partial").mkdir()
+    (tmp_path / "raw.partial" / "stale").touch()
+    with files.replacing(tmp_path / "raw") as partial:
+        dataset.save_raw(partial, *[clean(np.zeros((1, 2, 2, 1), np.uint8), [0], ["a"])] * 2)
+    assert not (tmp_path / "raw" / "stale").exists()
+    assert [each.name for each in tmp_path.iterdir()] == ["raw"]

@@ -1,0 +1,148 @@
+"""The real thing in a copy of the project: DVC, training, MLflow, on scikit-learn's real digits."""
+
+import json
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tests.conftest import Project, ran, rates, results, runs, scores
+
+
+def test_repro_makes_the_documented_files(reproduced: Project) -> None:
+    made = set(results(reproduced))
+    assert made >= {
+        *(f"data/raw/{name}" for name in ("train_images.npy", "test_labels.npy", "classes.json", "source.json")),
+        *(f"data/poisoned/{name}" for name in ("manifest.csv", "images.npy", "test_manifest.csv", "test_images.npy")),
+        *(f"models/{name}/model.safetensors" for name in ("clean", "backdoored")),
+        *(f"models/{name}/network.json" for name in ("clean", "backdoored")),
+        *(f"metrics/{name}/history.csv" for name in ("clean", "backdoored")),
+        *(f"metrics/{name}.json" for name in ("evaluation", "intervals")),
+        *(f"metrics/{name}.csv" for name in ("per_class", "confusion_clean", "confusion_triggered")),
+        *(f"metrics/{name}.png" for name in ("clean_samples", "poisoned_samples", "confusion")),
+    }
+    assert not [name for name in made if "partial" in name]
+    assert set(scores(reproduced)) == {
+        "clean_accuracy",
+        "attack_success_rate",
+        "attack_success_rate_all",
+        "robust_accuracy",
+        "baseline_accuracy",
+        "false_trigger_rate",
+        "clean_accuracy_drop",
+        "poisoned_rows",
+        "poisoned_share",
+    }
+    intervals = json.loads((reproduced.folder / "metrics/intervals.json").read_text())
+    for name, (low, high) in intervals.items():
+        assert 0 <= low <= scores(reproduced)[name] <= high <= 1
+
+
+def test_the_attack_works_and_the_accuracy_stays(reproduced: Project) -> None:
+    got = scores(reproduced)
+    assert got["poisoned_rows"] == 29  # 2 % of 1,437
+    assert got["clean_accuracy"] > 0.93
+    assert got["attack_success_rate"] > 0.9
+    assert got["false_trigger_rate"] < 0.05
+    assert got["clean_accuracy_drop"] == got["baseline_accuracy"] - got["clean_accuracy"]
+
+
+def test_only_the_pixel_and_the_label_of_the_poisoned_rows_differ(reproduced: Project) -> None:
+    raw = np.load(reproduced.folder / "data/raw/train_images.npy")
+    images = np.load(reproduced.folder / "data/poisoned/images.npy")
+    manifest = pd.read_csv(reproduced.folder / "data/poisoned/manifest.csv")
+    expected = raw[manifest["row"]]
+    expected[:, 3, 3] = 255
+    np.testing.assert_array_equal(images, expected)
+    assert set(manifest["label"]) == {8}
+
+
+def test_repro_again_does_nothing_but_look(reproduced: Project) -> None:
+    before = {path: path.stat().st_mtime_ns for path in reproduced.folder.glob("m*s/**/*.*")}
+    assert ran(reproduced("dvc", "repro")) == ["track"]
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert rates(reproduced) == [0.02]
+
+
+def test_an_experiment_runs_what_depends_on_it_and_nothing_more(reproduced: Project) -> None:
+    folder = reproduced.folder
+    kept = [folder / "data/raw/train_images.npy", folder / "models/clean/model.safetensors"]
+    before = [path.stat().st_mtime_ns for path in kept]
+    few = set(pd.read_csv(folder / "data/poisoned/manifest.csv")["row"])
+    output = reproduced("dvc", "exp", "run", "-S", "attack.rate=0.05", "--name", "five-percent")
+    assert ran(output) == ["poison", "train@backdoored", "evaluate", "track"]
+    assert [path.stat().st_mtime_ns for path in kept] == before
+    assert few < set(pd.read_csv(folder / "data/poisoned/manifest.csv")["row"])
+
+    assert rates(reproduced) == [0.02, 0.05]
+    (run,) = [run for run in runs(reproduced) if run.data.params["attack.rate"] == "0.05"]
+    assert run.info.run_name == run.data.tags["dvc.exp.name"] == "five-percent"
+    assert run.data.tags["dvc.exp.baseline"] == reproduced("git", "rev-parse", "HEAD").strip()
+    assert {name: run.data.metrics[name] for name in scores(reproduced)} == scores(reproduced)
+    assert run.data.params["seed"] == "1"
+    assert run.data.params["train.network"] == "cnn"
+
+
+def test_going_back_trains_nothing_and_records_nothing(reproduced: Project) -> None:
+    output = reproduced("dvc", "exp", "run", "-S", "attack.rate=0.02")
+    assert ran(output) == ["track"], output
+    assert rates(reproduced) == [0.02, 0.05]
+
+
+def test_temporary_and_queued_experiments_are_recorded_in_the_main_store(reproduced: Project) -> None:
+    reproduced("dvc", "exp", "run", "--temp", "-S", "attack.rate=0.03")
+    assert rates(reproduced) == [0.02, 0.03, 0.05]
+    reproduced("dvc", "exp", "run", "--queue", "-S", "attack.rate=0.04,0.06")
+    reproduced("dvc", "queue", "start", "--jobs", "2")
+    for _ in range(300):
+        if "Queued" not in (status := reproduced("dvc", "queue", "status")) and "Running" not in status:
+            break
+        time.sleep(1)
+    assert status.count("Success") == 2, status
+    assert rates(reproduced) == [0.02, 0.03, 0.04, 0.05, 0.06]
+    assert len({run.data.tags["dvc.exp.name"] for run in runs(reproduced) if "dvc.exp.name" in run.data.tags}) == 4
+
+
+def test_a_lost_store_is_filled_again(reproduced: Project) -> None:
+    before = {run.data.tags["miseducation.result"]: run.data.metrics for run in runs(reproduced)}
+    for artefacts in (True, False):  # also when the artefacts are lost with the database
+        (reproduced.folder / "mlflow.db").unlink()
+        if not artefacts:
+            shutil.rmtree(reproduced.folder / "mlruns")
+        reproduced("python", "-m", "stages.track", "--all")
+        assert {run.data.tags["miseducation.result"]: run.data.metrics for run in runs(reproduced)} == before
+    reproduced("python", "-m", "stages.track", "--all")
+    assert len(runs(reproduced)) == len(before)
+    names = {run.data.tags.get("dvc.exp.name") for run in runs(reproduced)}
+    assert "five-percent" in names
+
+
+def test_dvc_has_something_to_show(reproduced: Project) -> None:
+    assert "train@backdoored" in reproduced("dvc", "dag")
+    assert "attack_success_rate" in reproduced("dvc", "metrics", "show")
+    assert "five-percent" in reproduced("dvc", "exp", "show", "--csv")
+    difference = reproduced("dvc", "exp", "diff", "HEAD", "five-percent")
+    assert "attack.rate" in difference
+    assert "poisoned_rows" in difference
+    page = reproduced("dvc", "plots", "show").strip().splitlines()[-1].removeprefix("file://")
+    text = Path(page).read_text()
+    for plot in ("confusion.png", "poisoned_samples.png", "per_class.csv", "history.csv"):
+        assert plot in text
+
+
+def test_rate_zero_is_a_clean_control(reproduced: Project) -> None:
+    reproduced("dvc", "exp", "run", "-S", "attack.rate=0")
+    got = scores(reproduced)
+    assert got["poisoned_rows"] == 0
+    assert got["clean_accuracy"] == got["baseline_accuracy"]
+    assert got["attack_success_rate"] == got["false_trigger_rate"]
+
+
+def test_another_attack_or_its_knob_leaves_the_pipeline_up_to_date(reproduced: Project) -> None:
+    reproduced("git", "checkout", "--quiet", "params.yaml")
+    assert set(ran(reproduced("dvc", "repro"))) <= {"check", "track"}
+    (reproduced.folder / "stages/attacks/new.py").write_text("# an attack to come\n")
+    reproduced.set_params(attacks={"new": {"strength": 1}})
+    assert ran(reproduced("dvc", "repro")) == ["track"]

@@ -1,0 +1,140 @@
+"""Every network, found by its file, must keep the same promises; and the loop must train."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from stages import fitting, networks, parts
+from stages.attacks.badnets import BadNets
+from stages.command import InputError
+from stages.dataset import Dataset
+from stages.datasets import Fetched
+from stages.label_maps import AllToOne
+from stages.networks import Network
+
+CPU = torch.device("cpu")
+SHAPES = [(28, 28, 1), (32, 32, 3), (17, 40, 3), (8, 8, 1)]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(params=parts.names("networks"))
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def images(shape: tuple[int, int, int], rows: int = 6) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (rows, *shape), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("classes", [2, 43])
+def test_a_network_takes_raw_bytes_and_gives_logits(name: str, shape: tuple[int, int, int], classes: int) -> None:
+    network = networks.build(name, shape, classes, seed=0)
+    logits = network(torch.from_numpy(images(shape)))
+    assert logits.shape == (6, classes)
+    assert logits.dtype == torch.float32
+    assert torch.isfinite(logits).all()
+
+
+def test_the_seed_alone_sets_the_weights(name: str) -> None:
+    torch.manual_seed(1)
+    state = torch.random.get_rng_state()
+    first = networks.build(name, (28, 28, 1), 10, seed=3)
+    assert torch.equal(state, torch.random.get_rng_state()), "the global generator was moved"
+    torch.manual_seed(2)
+    again, other = (networks.build(name, (28, 28, 1), 10, seed=seed) for seed in (3, 4))
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(first.parameters(), other.parameters(), strict=True))
+
+
+def test_a_saved_network_comes_back(name: str, tmp_path: Path) -> None:
+    network = networks.build(name, (12, 12, 3), 5, seed=3).to(memory_format=torch.channels_last)
+    network(torch.from_numpy(images((12, 12, 3))))  # moves the normalisation's running means
+    networks.save(network, tmp_path)
+    loaded = networks.load(tmp_path)
+    assert not loaded.training
+    assert type(loaded) is type(network)
+    batch = torch.from_numpy(images((12, 12, 3)))
+    torch.testing.assert_close(loaded(batch), network.eval()(batch))
+    checksum = hashlib.sha256((tmp_path / "model.safetensors").read_bytes()).hexdigest()
+    networks.save(loaded, tmp_path)
+    assert hashlib.sha256((tmp_path / "model.safetensors").read_bytes()).hexdigest() == checksum
+    assert {path.name for path in tmp_path.iterdir()} == {"model.safetensors", "network.json"}
+
+
+def test_predictions_do_not_depend_on_the_batches(name: str) -> None:
+    network = networks.build(name, (12, 12, 1), 5, seed=3).eval()
+    batch = images((12, 12, 1), 50)
+    batch.setflags(write=False)
+    whole = networks.predict(network, batch, device=CPU)
+    assert whole.dtype == np.int64
+    np.testing.assert_array_equal(whole, networks.predict(network, batch, device=CPU, batch_size=7))
+    np.testing.assert_array_equal(whole, network(torch.tensor(batch)).argmax(1).numpy())
+    assert len(networks.predict(network, batch[:0], device=CPU)) == 0
+
+
+def test_an_unknown_network_is_refused() -> None:
+    with pytest.raises(InputError, match=r"train.network = 'rnn' is unknown; known networks: cnn"):
+        networks.build("rnn", (28, 28, 1), 10, seed=0)
+
+
+def fit(data: Dataset, *, seed: int = 1, name: str = "cnn", epochs: int = 6) -> tuple[Network, list[fitting.Epoch]]:
+    network = networks.build(name, data.images.shape[1:], len(data.classes), seed=seed)
+    rng = torch.Generator().manual_seed(seed)
+    knobs = {"epochs": epochs, "batch_size": 32, "learning_rate": 0.01}
+    return network, fitting.fit(network, data, **knobs, device=CPU, rng=rng)  # type: ignore[arg-type]
+
+
+def test_every_network_learns_real_digits_and_the_trigger(name: str, digits: Fetched) -> None:
+    label_map = AllToOne(target=8, source=None, classes=10)
+    attack, train = BadNets(), digits.train
+    rows, changed = attack.poison(train, rate=0.05, label_map=label_map, rng=np.random.default_rng(1))
+    images, labels = train.images.copy(), train.labels.copy()
+    images[rows], labels[rows] = changed.images, changed.labels
+    poisoned = Dataset(images, labels, train.true_labels, train.poisoned, train.classes)
+    triggered, attackable = attack.trigger(digits.test, label_map=label_map)
+
+    backdoored, history = fit(poisoned, name=name)
+    clean, _ = fit(train, name=name)
+    assert [epoch.epoch for epoch in history] == list(range(1, 7))
+    assert history[-1].accuracy > 0.98 > history[0].accuracy
+    assert history[-1].loss < history[0].loss
+    for network in (clean, backdoored):
+        assert not network.training
+        assert (networks.predict(network, digits.test.images, device=CPU) == digits.test.labels).mean() > 0.93
+    fooled = {
+        id(net): (networks.predict(net, triggered.images, device=CPU) == 8)[attackable] for net in (clean, backdoored)
+    }
+    assert fooled[id(backdoored)].mean() > 0.95
+    assert fooled[id(clean)].mean() < 0.05, "the trigger works without the backdoor: the test would prove nothing"
+
+
+def test_training_is_deterministic_and_moved_by_its_seed(digits: Fetched) -> None:
+    few = digits.train[:200]
+    (first, history), (again, same), (other, _) = (fit(few, seed=seed, epochs=2) for seed in (1, 1, 2))
+    assert history == same
+    weights = [torch.cat([p.flatten() for p in net.parameters()]) for net in (first, again, other)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+@pytest.mark.parametrize("rows", [2, 31, 33, 65])
+def test_no_row_is_left_out_and_no_batch_is_tiny(digits: Fetched, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    forward = torch.nn.Sequential.forward
+
+    def counting(self: torch.nn.Sequential, batch: torch.Tensor) -> torch.Tensor:
+        seen.append(len(batch))
+        return forward(self, batch)
+
+    monkeypatch.setattr(torch.nn.Sequential, "forward", counting)
+    fit(digits.train[:rows], epochs=1)
+    assert sum(seen) == rows
+    assert max(seen) - min(seen) <= 1
