@@ -25,6 +25,8 @@ class Store:
         self.root = root.resolve()
         self.local = SQLITE + str(self.root / "mlflow.db")
         self.uri = os.environ.get("MLFLOW_TRACKING_URI") or self.local
+        if self.uri.startswith(SQLITE):  # a relative path means the root's, also from within a copy
+            self.uri = SQLITE + str(self.root / self.uri.removeprefix(SQLITE))
         self._scratch = self.root / ".dvc" / "tmp"  # ignored by git, and safe to lose
 
     def holds(self, key: str) -> bool:

