@@ -34,7 +34,9 @@ def run(rate: float, seed: int) -> dict[str, float]:
     """Runs one experiment beside the work tree and returns its scores."""
     name = f"article-{rate:g}-seed{seed}"
     settings = ["-S", f"attack.rate={rate}", "-S", f"seed={seed}"]
-    command = ["dvc", "exp", "run", "--temp", "--force", "--name", name, *settings]
+    # An earlier experiment of this name is replaced; DVC's run cache still has its results.
+    subprocess.run(["dvc", "exp", "remove", name], capture_output=True, check=False)
+    command = ["dvc", "exp", "run", "--temp", "--name", name, *settings]
     print("$", *command, flush=True)
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:

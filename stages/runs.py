@@ -121,15 +121,14 @@ def _runs(client: Any, experiment: str, key: str) -> list[Any]:
 def _write(client: Any, experiment: str, result: Result, tags: dict[str, str]) -> str:
     from mlflow.entities import Metric, Param
 
-    name = "{attack.name}-{attack.rate:g}-seed{seed}".replace("{attack.", "{attack_").format(
-        attack_name=result.params["attack.name"], attack_rate=result.params["attack.rate"], seed=result.params["seed"]
-    )
+    params = result.params
+    name = f"{params['attack.name']}-{params['attack.rate']:g}-seed{params['seed']}"
     run = client.create_run(experiment, tags={KEY: result.key, **tags}, run_name=tags.get("dvc.exp.name", name))
     run_id, now = run.info.run_id, run.info.start_time
     # A list, and in this order: MLflow's comparison opens on the metric that was logged first.
     metrics = [Metric(key, value, now, 0) for key, value in result.metrics.items()]
     metrics += [Metric(key, value, now, step) for key, row in result.history.items() for step, value in row]
-    client.log_batch(run_id, params=[Param(key, json_or_text(value)) for key, value in result.params.items()])
+    client.log_batch(run_id, params=[Param(key, _text(value)) for key, value in params.items()])
     for start in range(0, len(metrics), 1000):  # MLflow's limit for one call
         client.log_batch(run_id, metrics=metrics[start : start + 1000])
     client.log_inputs(run_id, _inputs(result))
@@ -156,6 +155,5 @@ def _inputs(result: Result) -> list[Any]:
     ]
 
 
-def json_or_text(value: Any) -> str:
-    """A parameter as MLflow shows it: text as it is, everything else as JSON."""
+def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
