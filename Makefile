@@ -3,8 +3,9 @@ VENV ?= .venv
 PYTHON ?= python3
 PORT ?= 5000
 
+BIN := $(abspath $(VENV))/bin
 # dvc.yaml says `python -m stages.…`, so the environment's own python has to be found first.
-export PATH := $(abspath $(VENV))/bin:$(PATH)
+export PATH := $(BIN):$(PATH)
 # No telemetry, no update checks; DVC's are switched off in .dvc/config.
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
@@ -13,25 +14,26 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: repro test lint ui article clean help
 
 repro: $(VENV)/.installed  ## Run what is out of date: download, poison, train, evaluate, track
-	@[ -d .git ] || [ -f .git ] || dvc config --local core.no_scm true
-	dvc repro
-	@python -m stages.summary
+	@if [ ! -e .git ]; then $(BIN)/dvc config --local core.no_scm true; \
+	elif grep -qs no_scm .dvc/config.local; then $(BIN)/dvc config --local --unset core.no_scm; fi
+	$(BIN)/dvc repro
+	@$(BIN)/python -m stages.summary
 
 test: $(VENV)/.installed-test  ## Run the tests
-	python -m pytest --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(VENV)/.installed-test  ## Check style and types
-	ruff check .
-	ruff format --check .
-	mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 ui: $(VENV)/.installed  ## Compare the runs in MLflow, on http://127.0.0.1:5000 (or PORT=…)
 	@[ -f mlflow.db ] || { echo "There are no runs yet: make repro makes the first."; exit 1; }
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --backend-store-uri sqlite:///mlflow.db \
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db \
 		--host 127.0.0.1 --port $(PORT) --workers 1
 
 article: $(VENV)/.installed  ## The README's table: 1 % and 5 % poison, seeds 1 to 5, as ten DVC experiments
-	python -m benchmarks.article
+	$(BIN)/python -m benchmarks.article
 
 clean:  ## Remove the virtual environment and the tools' caches; data, models, runs and DVC's cache stay
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -43,11 +45,11 @@ help:  ## Print this
 
 # Only the dependencies are installed; the stages run from the work tree.
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
-	python -m pip install --constraint constraints.txt .
+	$(BIN)/python -m pip install --constraint constraints.txt .
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
-	python -m pip install --constraint constraints.txt '.[test]'
+	$(BIN)/python -m pip install --constraint constraints.txt '.[test]'
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/bin/python:

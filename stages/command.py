@@ -1,24 +1,36 @@
 """How a stage runs as a command: one clear line for the user's mistakes, and no earlier result lost."""
 
 import errno
+import importlib
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class InputError(ValueError):
     """Something the user gave cannot be used. Its text is shown alone, without a traceback."""
 
 
-def run(stage: Callable[[], None]) -> None:
-    """Runs a stage; on failure puts the stage's earlier outputs back and exits with status 1."""
+def run(stage: Callable[[], None], *, check: bool = True) -> None:
+    """Runs a stage; on failure puts the stage's earlier outputs back and exits with status 1.
+
+    Args:
+        stage: Reads, works, writes.
+        check: Whether to look through all of `params.yaml` first, so that a mistake in what a later stage reads stops
+            the pipeline before any work is done.
+    """
     try:
+        if check:
+            # By name: the check may stop a stage, but cannot change what it makes, so it is no dependency of it.
+            importlib.import_module("stages.check").main()
         stage()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in DISK_FULL:
             _restore()
             raise
         where = f" while writing {error.filename}" if error.filename else ""

@@ -60,19 +60,23 @@ def fit(
     optimiser = torch.optim.Adam(network.parameters(), lr=learning_rate, fused=device.type in ("cpu", "cuda"))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, total_steps=epochs * batches)
     history = []
-    for epoch in range(1, epochs + 1):
-        loss_sum, correct = torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device)
-        for rows in torch.randperm(len(data), generator=rng).to(device).tensor_split(batches):
-            wanted = labels[rows]
-            logits = network(images[rows])
-            loss = cross_entropy(logits, wanted)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            loss_sum += loss.detach()
-            correct += (logits.detach().argmax(dim=1) == wanted).sum()
-        history.append(Epoch(epoch, loss_sum.item() / batches, correct.item() / len(data)))
-        progress(history[-1])
+    # Layers such as dropout draw from torch's global generator; it is put back afterwards.
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(rng.initial_seed())
+        for epoch in range(1, epochs + 1):
+            loss_sum, correct = torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device)
+            for rows in torch.randperm(len(data), generator=rng).to(device).tensor_split(batches):
+                wanted = labels[rows]
+                logits = network(images[rows])
+                loss = cross_entropy(logits, wanted)
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+                schedule.step()
+                loss_sum += loss.detach()
+                correct += (logits.detach().argmax(dim=1) == wanted).sum()
+            history.append(Epoch(epoch, loss_sum.item() / batches, correct.item() / len(data)))
+            progress(history[-1])
     network.eval()
     return history

@@ -11,7 +11,7 @@ import yaml
 
 EVALUATION = Path("metrics/evaluation.json")
 # What belongs to a result; the same relative paths hold it in the work tree, in git + DVC, and as MLflow artefacts.
-FILES = ("params.yaml", "dvc.lock", "metrics", "models", "data/poisoned/manifest.csv")
+FILES = ("dvc.lock", "metrics", "models/clean", "models/backdoored", "data/poisoned/manifest.csv")
 NO_RESULT = ("check", "track")  # stages that produce nothing
 
 
@@ -68,8 +68,13 @@ def read_result(folder: Path) -> Result:
     }
     params: dict[str, Any] = {}
     for stage in stages.values():
-        for key, value in stage.get("params", {}).get("params.yaml", {}).items():
-            params |= _flatten(key, value)
+        for section, content in stage.get("params", {}).get("params.yaml", {}).items():
+            for key, value in _flatten(section, content).items():
+                if params.setdefault(key, value) != value:
+                    raise IncompleteError(f"{key} has changed between two stages; `dvc repro` brings both up to date")
+    for path in FILES:
+        if not (folder / path).exists():
+            raise IncompleteError(f"{path} is missing")
     return Result(folder, params, hashes, {**evaluation, **bounds}, _read_history(folder))
 
 

@@ -1,5 +1,6 @@
 """The MLflow store: one run per distinct result, whoever asks and however often."""
 
+import hashlib
 import json
 import os
 import sqlite3
@@ -7,11 +8,16 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from stages.results import FILES, Result
 
 KEY = "miseducation.result"  # the tag that holds a result's key
 SQLITE = "sqlite:///"
+
+
+class StoreError(Exception):
+    """The store can be reached, but not written."""
 
 
 class Store:
@@ -23,8 +29,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
-        self.local = SQLITE + str(self.root / "mlflow.db")
-        self.uri = os.environ.get("MLFLOW_TRACKING_URI") or self.local
+        self.uri = os.environ.get("MLFLOW_TRACKING_URI") or SQLITE + "mlflow.db"
         if self.uri.startswith(SQLITE):  # a relative path means the root's, also from within a copy
             self.uri = SQLITE + str(self.root / self.uri.removeprefix(SQLITE))
         self._scratch = self.root / ".dvc" / "tmp"  # ignored by git, and safe to lose
@@ -44,7 +49,12 @@ class Store:
                     return database.execute(query, (KEY, key)).fetchone() is not None
             except sqlite3.Error:  # no store yet, or one of another layout
                 return False
-        return f"{self.uri} {key}" in self._noted()
+        return self._note_of(key) in self._noted()
+
+    def hide(self, text: str) -> str:
+        """The text without the user name and password that may stand in the store's address."""
+        secret = urlsplit(self.uri).netloc.rpartition("@")[0]
+        return text.replace(f"{secret}@", "") if secret else text
 
     def record(self, result: Result, tags: dict[str, str]) -> str | None:
         """Writes a finished run unless there is one; what a killed writer left half-written is replaced.
@@ -57,7 +67,8 @@ class Store:
             The new run's id, or None if the store had the result already.
 
         Raises:
-            mlflow.exceptions.MlflowException, OSError: If the store cannot be reached or written.
+            StoreError, mlflow.exceptions.MlflowException, sqlalchemy.exc.SQLAlchemyError, OSError: If the store cannot
+                be reached or written.
         """
         with self._lock():
             client = _client(self.uri)
@@ -74,10 +85,10 @@ class Store:
     def _experiment(self, client: Any, name: str) -> str:
         experiment = client.get_experiment_by_name(name)
         if experiment is None:
-            location = (self.root / "mlruns" / name).as_uri() if self.uri == self.local else None
+            location = (self.root / "mlruns" / name).as_uri() if self.uri.startswith(SQLITE) else None
             return str(client.create_experiment(name, artifact_location=location))
         if experiment.lifecycle_stage == "deleted":
-            client.restore_experiment(experiment.experiment_id)
+            raise StoreError(f"its experiment {name!r} is deleted; restore it there, or purge it with `mlflow gc`")
         return str(experiment.experiment_id)
 
     @contextmanager
@@ -97,7 +108,10 @@ class Store:
     def _note(self, key: str) -> None:
         if not self.uri.startswith(SQLITE):
             with (self._scratch / "tracked").open("a", encoding="utf-8") as file:
-                file.write(f"{self.uri} {key}\n")
+                file.write(f"{self._note_of(key)}\n")
+
+    def _note_of(self, key: str) -> str:
+        return f"{hashlib.sha256(self.uri.encode()).hexdigest()} {key}"  # the address may hold a password
 
 
 def _client(uri: str) -> Any:
@@ -122,7 +136,8 @@ def _write(client: Any, experiment: str, result: Result, tags: dict[str, str]) -
     from mlflow.entities import Metric, Param
 
     params = result.params
-    name = f"{params['attack.name']}-{params['attack.rate']:g}-seed{params['seed']}"
+    rate = float(params["attack.rate"])  # PyYAML reads 5e-05 as text
+    name = f"{params['attack.name']}-{rate:g}-seed{params['seed']}"
     run = client.create_run(experiment, tags={KEY: result.key, **tags}, run_name=tags.get("dvc.exp.name", name))
     run_id, now = run.info.run_id, run.info.start_time
     # A list, and in this order: MLflow's comparison opens on the metric that was logged first.

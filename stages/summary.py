@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from stages.files import read_json
+from stages.runs import Store
 
 METRICS = Path("metrics")
 MEANING = {
@@ -22,7 +23,10 @@ def main() -> None:
     for name, meaning in MEANING.items():
         low, high = intervals[name]
         print(f"{name:20} {scores[name]:8.2%}  {low:.2%} to {high:.2%}   {meaning}")
-    print("\nCompare runs: `make ui` (MLflow), `dvc exp show` (terminal). Next: dvc exp run -S attack.rate=0.05")
+    store = Store(Path())
+    print(f"\nThe run is in {store.hide(store.uri)}")
+    print("Compare runs: `make ui` (MLflow) or `dvc exp show` (terminal).")
+    print("Next: dvc exp run -S attack.rate=0.05")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,9 @@ from pathlib import Path
 from stages import command
 from stages.command import InputError
 from stages.results import FILES, IncompleteError, load_yaml, read_result
-from stages.runs import Store
+from stages.runs import Store, StoreError
+
+LIBRARIES = ("mlflow", "sqlalchemy")  # whose exceptions mean that the store cannot be had
 
 
 def main() -> None:
@@ -29,13 +31,16 @@ def main() -> None:
     # In `dvc exp run --temp` and `--queue` we are in a copy of the work tree; DVC_ROOT is the original.
     root = Path(os.environ.get("DVC_ROOT", "."))
     store = Store(root)
-    track(store, Path(), _tags_of_this_run())
-    if everything:
-        for folder in sorted((root / "mlruns").glob("*/*/artifacts")):
-            track(store, folder, {})
-        for revision, tags in _revisions():
-            with _checkout(revision) as folder:
-                track(store, folder, tags)
+    if not everything:
+        track(store, Path(), _tags_of_this_run())
+        return
+    # First where it is known how a result came about, then what remains.
+    for revision, tags in _revisions():
+        with _checkout(revision) as folder:
+            track(store, folder, tags, ask=True)
+    track(store, Path(), _tags_of_this_run(), ask=True)
+    for folder in sorted((root / "mlruns").glob("*/*/artifacts")):
+        track(store, folder, {}, ask=True)
 
 
 def check_sections() -> None:
@@ -55,26 +60,34 @@ def check_sections() -> None:
             raise InputError(f"params.yaml: {section} is not a known section; known: {', '.join(sorted(known))}")
 
 
-def track(store: Store, folder: Path, tags: dict[str, str]) -> None:
-    """Records the result in `folder` if it is whole and new; a store that cannot be had is a warning, no error."""
+def track(store: Store, folder: Path, tags: dict[str, str], *, ask: bool = False) -> None:
+    """Records the result in `folder` if it is whole and new; a store that cannot be had is a warning, no error.
+
+    Args:
+        store: Where to.
+        folder: Where the files of the result are.
+        tags: How it came about.
+        ask: Whether to ask the store itself, even if the result is known to have been recorded.
+    """
     try:
         result = read_result(folder)
     except IncompleteError as reason:
         print(f"track: nothing to record from {folder.resolve()}: {reason}")
         return
-    if store.holds(result.key):
+    if not ask and store.holds(result.key):
         return
     try:
         run = store.record(result, tags)
     except Exception as error:
-        if not isinstance(error, OSError) and type(error).__name__ != "MlflowException":
+        # By name, as neither library is imported yet when there is nothing to do.
+        if not isinstance(error, OSError | StoreError) and type(error).__module__.split(".")[0] not in LIBRARIES:
             raise
-        message = " ".join(str(error).split())[:300]
-        print(f"warning: MLflow at {store.uri} did not take the result: {message}", file=sys.stderr)
+        message = store.hide(" ".join(str(error).split())[:300])
+        print(f"warning: MLflow at {store.hide(store.uri)} did not take the result: {message}", file=sys.stderr)
         print("warning: the result is whole; the next `dvc repro`, or `python -m stages.track --all`, records it")
         return
     if run:
-        print(f"track: recorded as run {run} in {store.uri}")
+        print(f"track: recorded as run {run} in {store.hide(store.uri)}")
 
 
 def _tags_of_this_run() -> dict[str, str]:
@@ -90,8 +103,6 @@ def _tags_of_this_run() -> dict[str, str]:
 
 
 def _revisions() -> Iterator[tuple[str, dict[str, str]]]:
-    for commit in _git("rev-parse", "HEAD"):
-        yield commit, {"mlflow.source.git.commit": commit, "mlflow.source.name": "dvc repro"}
     # refs/exps/<first 2 digits of the baseline>/<the other 38>/<name>; shorter ones are DVC's own book-keeping
     for line in _git("for-each-ref", "refs/exps", "--format=%(objectname) %(refname)"):
         commit, reference = line.split(" ", 1)
@@ -107,12 +118,16 @@ def _revisions() -> Iterator[tuple[str, dict[str, str]]]:
                     "mlflow.source.name": "dvc exp run",
                 },
             )
+    for commit in _git("rev-parse", "HEAD"):
+        yield commit, {"mlflow.source.git.commit": commit, "mlflow.source.name": "dvc repro"}
 
 
 @contextmanager
 def _checkout(revision: str) -> Iterator[Path]:
     """The files of the result in a commit, from git and DVC's cache, in a temporary folder."""
     from dvc.api import DVCFileSystem
+    from dvc.exceptions import DvcException
+    from dvc_data.index import DataIndexError
 
     with tempfile.TemporaryDirectory() as folder:
         files = DVCFileSystem(rev=revision)
@@ -121,13 +136,15 @@ def _checkout(revision: str) -> Iterator[Path]:
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 files.get(path, str(target), recursive=True)
-            except FileNotFoundError:
+            except (OSError, DvcException, DataIndexError):
                 print(f"track: {revision[:7]} lacks {path} in git and in DVC's cache", file=sys.stderr)
         yield Path(folder)
 
 
 def _git(*arguments: str) -> list[str]:
-    """The lines that git prints; none outside a repository or before the first commit."""
+    """The lines that git prints; none before the first commit, or where the project is not a repository itself."""
+    if not Path(".git").exists():
+        return []
     try:
         done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
     except FileNotFoundError:
@@ -136,4 +153,4 @@ def _git(*arguments: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(main, check=False)

@@ -42,7 +42,7 @@ class Project:
         self.folder = folder
         listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
         for name in subprocess.run(listed, cwd=PROJECT, capture_output=True, text=True, check=True).stdout.splitlines():
-            if (PROJECT / name).is_file() and name not in ("dvc.lock", "metrics/evaluation.json"):
+            if (PROJECT / name).is_file() and name != "dvc.lock":
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(PROJECT / name, folder / name)
         self.environment = {
@@ -70,11 +70,11 @@ class Project:
         self("git", "add", "--all")
         self("git", "commit", "--quiet", "--message", "Take a copy")
 
-    def __call__(self, *command: str, fails: bool = False) -> str:
-        """Runs a command in the copy; returns what it printed, on both streams."""
+    def __call__(self, *command: str, fails: bool = False, cwd: Path | None = None) -> str:
+        """Runs a command in the copy, or in another folder; returns what it printed, on both streams."""
         done = subprocess.run(
             command,
-            cwd=self.folder,
+            cwd=cwd or self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -103,13 +103,23 @@ def test_a_users_own_copy_comes_first(tmp_path: Path, tiny: None, no_sources: No
     assert train.images.tobytes() == TINY["train-images-idx3-ubyte"][16:]
 
 
+def repack(path: Path, part: slice) -> None:
+    """Replaces a file by its gzipped form, of which what follows the header is spoilt."""
+    packed = gzip.compress(path.read_bytes())
+    path.with_name(f"{path.name}.gz").write_bytes(packed[:10] + packed[10:][part])
+    path.unlink()
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
         (lambda path: path.write_bytes(path.read_bytes()[:-1]), "t10k-labels-idx1-ubyte is truncated or altered"),
         (lambda path: path.write_bytes(path.read_bytes()[:-1] + b"\x09"), "t10k-labels-idx1-ubyte is truncated or"),
         (lambda path: path.unlink(), "t10k-labels-idx1-ubyte is missing"),
-        (lambda path: path.rename(f"{path}.gz"), "[Nn]ot a gzipped file"),
+        (lambda path: path.rename(f"{path}.gz"), "t10k-labels-idx1-ubyte.gz is truncated or altered"),
+        (lambda path: repack(path, slice(None, -9)), "t10k-labels-idx1-ubyte.gz is truncated or altered"),
+        (lambda path: repack(path, slice(None, None, -1)), "t10k-labels-idx1-ubyte.gz is truncated or altered"),
+        (lambda path: repack(path, slice(10)), "t10k-labels-idx1-ubyte.gz is truncated or altered"),
     ],
 )
 def test_a_spoilt_copy_is_refused_and_not_replaced_in_silence(
@@ -182,9 +192,9 @@ class Evil:
         return eval, ("1 + 1",)
 
 
-@pytest.mark.parametrize("content", [Evil(), np.array([Evil()], dtype=object), struct.Struct("i"), io.BytesIO])
+@pytest.mark.parametrize("content", [Evil(), np.array([Evil()], dtype=object), io.BytesIO])
 def test_a_pickle_with_more_than_arrays_is_refused(content: object) -> None:
-    with pytest.raises((pickle.UnpicklingError, TypeError), match=r"not allowed|cannot pickle"):
+    with pytest.raises(pickle.UnpicklingError, match="not allowed"):
         mnist.ArrayUnpickler(io.BytesIO(pickle.dumps(content))).load()
 
 

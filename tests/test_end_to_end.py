@@ -4,6 +4,7 @@ import json
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -60,7 +61,7 @@ def test_only_the_pixel_and_the_label_of_the_poisoned_rows_differ(reproduced: Pr
 
 
 def test_repro_again_does_nothing_but_look(reproduced: Project) -> None:
-    before = {path: path.stat().st_mtime_ns for path in reproduced.folder.glob("m*s/**/*.*")}
+    before = {path: path.stat().st_mtime_ns for path in reproduced.folder.glob("[dm]*/**/*.*")}
     assert ran(reproduced("dvc", "repro")) == ["track"]
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert rates(reproduced) == [0.02]
@@ -106,17 +107,28 @@ def test_temporary_and_queued_experiments_are_recorded_in_the_main_store(reprodu
 
 
 def test_a_lost_store_is_filled_again(reproduced: Project) -> None:
-    before = {run.data.tags["miseducation.result"]: run.data.metrics for run in runs(reproduced)}
+    def recorded() -> dict[str, Any]:
+        return {run.data.tags["miseducation.result"]: run.data.metrics for run in runs(reproduced)}
+
+    before = recorded()
     for artefacts in (True, False):  # also when the artefacts are lost with the database
         (reproduced.folder / "mlflow.db").unlink()
         if not artefacts:
             shutil.rmtree(reproduced.folder / "mlruns")
         reproduced("python", "-m", "stages.track", "--all")
-        assert {run.data.tags["miseducation.result"]: run.data.metrics for run in runs(reproduced)} == before
+        assert recorded() == before
+        (run,) = [run for run in runs(reproduced) if run.data.tags.get("dvc.exp.name") == "five-percent"]
+        assert run.data.params["attack.rate"] == "0.05"
+        assert run.data.tags["dvc.exp.baseline"] == reproduced("git", "rev-parse", "HEAD").strip()
     reproduced("python", "-m", "stages.track", "--all")
     assert len(runs(reproduced)) == len(before)
-    names = {run.data.tags.get("dvc.exp.name") for run in runs(reproduced)}
-    assert "five-percent" in names
+
+
+def test_what_is_gone_from_the_cache_is_passed_over(reproduced: Project, tmp_path: Path) -> None:
+    reproduced("git", "clone", "--quiet", str(reproduced.folder), str(tmp_path / "clone"))
+    output = reproduced("python", "-m", "stages.track", "--all", cwd=tmp_path / "clone")
+    assert "lacks models/backdoored in git and in DVC's cache" in output
+    assert "Traceback" not in output
 
 
 def test_dvc_has_something_to_show(reproduced: Project) -> None:

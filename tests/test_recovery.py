@@ -25,17 +25,33 @@ from tests.conftest import ALL, Project, ran, results, runs
         ("+noise.rate=1", "noise is not a known section; known: attack, "),
         ("attacks.badnets.pixels=[[28,3]]", "attacks.badnets.pixels: (28, 3) lies outside the image"),
         ("train.epochs=0", "train.epochs = 0"),
+        ("attack.rate=0.04 train.epochs=0", "train.epochs = 0"),
+        ("attack.rate=0.04 +noise.rate=1", "noise is not a known section"),
     ],
 )
 def test_a_mistake_ends_in_one_line_and_costs_no_result(reproduced: Project, setting: str, message: str) -> None:
     before = results(reproduced)
-    output = reproduced("dvc", "exp", "run", "-S", setting, fails=True)
+    settings = [word for each in setting.split() for word in ("-S", each)]
+    output = reproduced("dvc", "exp", "run", *settings, fails=True)
     (line,) = [line for line in output.splitlines() if line.startswith("error: ")]
     assert message in line
     assert "Traceback" not in output
     assert not set(ran(output)) & {"download", "train@backdoored"}
     assert results(reproduced) == before
     reproduced("git", "checkout", "--quiet", "params.yaml")
+
+
+def test_a_stage_that_fails_keeps_its_earlier_results(reproduced: Project) -> None:
+    before = results(reproduced)
+    module = reproduced.folder / "stages/evaluate.py"
+    code = module.read_text()
+    failing = "    raise OSError(28, 'No space left on device')\n    _write_tables(test"
+    module.write_text(code.replace("    _write_tables(test", failing))
+    output = reproduced("dvc", "repro", fails=True)
+    assert "error: the disk is full" in output
+    assert results(reproduced) == before
+    module.write_text(code)
+    assert ran(reproduced("dvc", "repro")) == ["track"]
 
 
 def test_a_killed_stage_is_made_good(project: Project, reproduced: Project) -> None:

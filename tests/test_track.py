@@ -40,11 +40,11 @@ def write_result(folder: Path, rate: float = 0.01, scores: dict[str, float] = SC
     """A finished result as the stages leave it, made up but whole."""
     text = json.dumps(scores)
     for name, content in {
-        "params.yaml": f"attack: {{rate: {rate}}}\n",
         "metrics/evaluation.json": text,
         "metrics/intervals.json": json.dumps({"attack_success_rate": [0.98, 0.995]}),
         "metrics/backdoored/history.csv": "epoch,loss,accuracy\n1,0.5,0.8\n2,0.25,0.9\n",
         "models/backdoored/network.json": "{}",
+        "models/clean/network.json": "{}",
         "data/poisoned/manifest.csv": "row,true_label,label\n",
     }.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -191,9 +191,55 @@ def test_a_known_result_needs_no_mlflow(root: Path) -> None:
     subprocess.run([sys.executable, "-c", code, root], cwd=PROJECT, check=True)
 
 
-def test_a_store_of_another_layout_is_no_reason_to_stop(root: Path) -> None:
+def test_a_damaged_store_is_a_warning(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (root / "mlflow.db").write_bytes(b"this is no database")
     assert not Store(root).holds("anything")
+    track(Store(root), root, {})
+    assert "did not take the result" in capsys.readouterr().err
+
+
+def test_an_experiment_that_the_user_deleted_stays_deleted(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store(root)
+    track(store, root, {})
+    MlflowClient(store.uri).delete_experiment(runs(store)[0].info.experiment_id)
+    track(store, write_result(root, rate=0.05), {})
+    assert "its experiment 'toy' is deleted" in capsys.readouterr().err
+    assert len(runs(store)) == 0
+
+
+@pytest.mark.parametrize("uri", ["sqlite:///mine.db", "sqlite:///{root}/mine.db"])
+def test_a_sqlite_store_of_the_users_is_the_same_from_everywhere(
+    root: Path, uri: str, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    shutil.copy(root / "mlflow.db", root / "mine.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri.format(root=root))
+    monkeypatch.chdir(write_result(tmp_path_factory.mktemp("copy")))
+    store = Store(root)
+    track(store, Path(), {})
+    assert store.uri == f"sqlite:///{root}/mine.db"
+    (run,) = runs(store)
+    assert run.info.artifact_uri.startswith((root / "mlruns").as_uri())
+
+
+def test_a_rate_that_yaml_reads_as_text_is_recorded(root: Path) -> None:
+    lock = (root / "dvc.lock").read_text()
+    (root / "dvc.lock").write_text(lock.replace("rate: 0.01", "rate: 5e-05"))
+    track(Store(root), root, {})
+    assert [run.info.run_name for run in runs(Store(root))] == ["badnets-5e-05-seed1"]
+
+
+def test_all_asks_the_store_itself(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(root)
+    monkeypatch.setattr(Store, "holds", lambda *_: True)  # as a note does that has outlived its store
+    track(store, root, {})
+    assert runs(store) == []
+    track(store, root, {}, ask=True)
+    assert len(runs(store)) == 1
+
+
+def test_a_password_in_the_address_is_not_shown(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@example.org/x")
+    assert Store(root).hide(f"no answer from {Store(root).uri}") == "no answer from https://example.org/x"
 
 
 def test_an_unreachable_server_is_a_warning(
@@ -244,8 +290,15 @@ def test_a_remote_server_gets_each_result_once(root: Path, server: str, monkeypa
         "dvc.lock",
         "metrics",
         "models",
-        "params.yaml",
     ]
+
+
+OTHER_SEED = "params: {params.yaml: {seed: 2}}"
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
 
 
 @pytest.mark.parametrize(
@@ -254,11 +307,10 @@ def test_a_remote_server_gets_each_result_once(root: Path, server: str, monkeypa
         (lambda root: (root / "dvc.lock").unlink(), "no dvc.lock yet"),
         (lambda root: (root / "dvc.lock").write_text("stages: {}"), "evaluate has not run"),
         (lambda root: (root / "metrics/intervals.json").unlink(), "intervals.json is missing"),
+        (lambda root: shutil.rmtree(root / "models/backdoored"), "models/backdoored is missing"),
+        (lambda root: replace(root / "dvc.lock", "  evaluate:", f"  evaluate:\n    {OTHER_SEED}"), "seed has changed"),
         (lambda root: (root / "metrics/evaluation.json").write_text("{}"), "is not the one in dvc.lock"),
-        (
-            lambda root: (root / "dvc.lock").write_text((root / "dvc.lock").read_text().replace("r.dir", "s.dir", 1)),
-            "data/raw has changed since",
-        ),
+        (lambda root: replace(root / "dvc.lock", "r.dir", "s.dir"), "data/raw has changed since"),
     ],
 )
 def test_pieces_of_several_results_are_not_recorded(

@@ -2,6 +2,7 @@
 
 import warnings
 from abc import ABC, abstractmethod
+from math import floor
 from typing import final
 
 import numpy as np
@@ -99,6 +100,6 @@ def _row_count(rate: float, rows: int, poisonable: int) -> int:
     if count > poisonable:
         raise InputError(
             f"params.yaml: attack.rate = {rate} asks for {count} of {rows} training rows, but the label map allows "
-            f"{poisonable}; allowed: 0 to {poisonable / rows:.4g}"
+            f"{poisonable}; allowed: 0 to {floor(poisonable / rows * 1e6) / 1e6:g}"
         )
     return count

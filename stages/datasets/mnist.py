@@ -7,12 +7,14 @@ https://doi.org/10.1109/5.726791
 import gzip
 import hashlib
 import io
+import os
 import pickle
 import struct
 import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -21,7 +23,7 @@ from typing import Any, final
 import numpy as np
 from pydantic import Field
 
-from stages.command import InputError
+from stages.command import DISK_FULL, InputError
 from stages.dataset import Dataset, clean
 from stages.datasets import Fetched, Source
 
@@ -58,9 +60,11 @@ class Mnist(Source):
 
     def _files(self) -> Files:
         if self.folder:  # What the user names is used or refused, never silently replaced.
+            # From the root of the project, also where an experiment runs in a copy of it.
+            folder = Path(os.environ.get("DVC_ROOT", ".")) / self.folder.expanduser()
             try:
-                return check(read_folder(self.folder))
-            except (OSError, EOFError, ValueError) as error:
+                return check(read_folder(folder))
+            except (OSError, ValueError) as error:
                 raise InputError(f"params.yaml: datasets.mnist.folder = {str(self.folder)!r}: {error}") from None
         failures = []
         for name, get in sources():
@@ -68,6 +72,8 @@ class Mnist(Source):
             try:
                 return check(get())
             except Exception as error:  # whatever goes wrong with one source, the next may still have it
+                if isinstance(error, OSError) and error.errno in DISK_FULL:
+                    raise
                 failures.append(f"{name}: {_last_line(_root(error))}")
         raise InputError(
             "MNIST could not be downloaded:\n"
@@ -186,8 +192,11 @@ def _parse(files: Files, split: str, classes: list[str]) -> Dataset:
 
 
 def _gunzip(path: Path) -> bytes:
-    with gzip.open(path) as file:
-        return file.read(LARGEST + 1)  # one byte too many fails the checksum; a bomb does not fill the memory
+    try:
+        with gzip.open(path) as file:
+            return file.read(LARGEST + 1)  # one byte too many fails the checksum; a bomb does not fill the memory
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ValueError(f"{path.name} is truncated or altered: {error}") from None
 
 
 def _root(error: BaseException) -> BaseException:
