@@ -43,6 +43,12 @@ class Result:
         content = json.dumps([self.params, self.hashes], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
+    def files(self) -> list[Path]:
+        """The files that belong to the result, relative to its folder."""
+        roots = [self.folder / path for path in FILES]
+        found = [file for root in roots for file in (root.rglob("*") if root.is_dir() else [root]) if file.is_file()]
+        return [file.relative_to(self.folder) for file in sorted(found) if file.name != ".gitignore"]
+
 
 def read_result(folder: Path) -> Result:
     """Reads the result in a folder.

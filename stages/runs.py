@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from stages.results import FILES, Result
+from stages.results import Result
 
 KEY = "miseducation.result"  # the tag that holds a result's key
 SQLITE = "sqlite:///"
@@ -147,8 +147,8 @@ def _write(client: Any, experiment: str, result: Result, tags: dict[str, str]) -
     for start in range(0, len(metrics), 1000):  # MLflow's limit for one call
         client.log_batch(run_id, metrics=metrics[start : start + 1000])
     client.log_inputs(run_id, _inputs(result))
-    for path in FILES:
-        parent = str(Path(path).parent)
+    for path in result.files():
+        parent = str(path.parent)
         client.log_artifact(run_id, str(result.folder / path), None if parent == "." else parent)
     client.set_terminated(run_id, "FINISHED")
     return str(run_id)
