@@ -11,8 +11,8 @@ from stages.train import TrainSection
 
 def main() -> None:
     """Reads `params.yaml` as the other stages will; writes nothing."""
+    read_seed()  # first, as it says what is wrong with a file that cannot be read at all
     check_sections()
-    read_seed()
     read(ComputeSection, "compute")
     source(read(DataSection, "data").name)
     section = read(AttackSection, "attack")

@@ -1,7 +1,7 @@
 """track: records the result in MLflow exactly once, whichever way it came about.
 
 Runs at the end of every `dvc repro` and costs next to nothing when the result is known. With `--all` it records every
-result that can still be found: the work tree's, the last commit's, those of all DVC experiments kept in git, and those
+result that can still be found: those of all DVC experiments kept in git, the last commit's, the work tree's, and those
 whose artefacts are still in `mlruns`.
 """
 
@@ -84,7 +84,8 @@ def track(store: Store, folder: Path, tags: dict[str, str], *, ask: bool = False
             raise
         message = store.hide(" ".join(str(error).split())[:300])
         print(f"warning: MLflow at {store.hide(store.uri)} did not take the result: {message}", file=sys.stderr)
-        print("warning: the result is whole; the next `dvc repro`, or `python -m stages.track --all`, records it")
+        hint = "the result is whole; the next `dvc repro`, or `python -m stages.track --all`, records it"
+        print(f"warning: {hint}", file=sys.stderr)
         return
     if run:
         print(f"track: recorded as run {run} in {store.hide(store.uri)}")

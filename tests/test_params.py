@@ -94,14 +94,16 @@ def test_a_missing_key_and_a_missing_section_are_named() -> None:
 )
 def test_a_file_that_is_no_mapping_is_refused(text: str, message: str) -> None:
     PARAMS.write_text(text)
-    with pytest.raises(InputError, match=f"params.yaml.*{message}"):
-        read_all()
+    for reader in (read_all, check.main):
+        with pytest.raises(InputError, match=f"params.yaml.*{message}"):
+            reader()
 
 
 def test_a_missing_file_is_refused() -> None:
     PARAMS.unlink()
-    with pytest.raises(InputError, match=r"params.yaml cannot be read: No such file"):
-        read_seed()
+    for reader in (read_seed, check.main):
+        with pytest.raises(InputError, match=r"params.yaml cannot be read: No such file"):
+            reader()
 
 
 def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
