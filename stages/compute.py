@@ -31,7 +31,8 @@ def set_up(compute: ComputeSection) -> "torch.device":
     import torch
 
     torch.set_num_threads(compute.threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # The same as use_deterministic_algorithms(True, warn_only=True), which also imports torch's compiler: a second.
+    torch.set_deterministic_debug_mode("warn")
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     device = compute.device if compute.device != "auto" else next(name for name in there if there[name])
     if not there[device]:
