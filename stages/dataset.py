@@ -3,18 +3,23 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from typing_extensions import TypeVar
 
 from stages.files import read_array, read_json, replacing, write_array, write_json
+from stages.images import Images, OverlaidImages, StoredImages
 
 MANIFEST = ["row", "true_label", "label"]
+# A plain `Dataset` holds an array; a `Dataset[Images]` leaves the images on the disk until rows are taken from it.
+Store = TypeVar("Store", bound=np.ndarray | Images, default=np.ndarray)
 
 
 @dataclass(frozen=True, eq=False)
-class Dataset:
+class Dataset(Generic[Store]):
     """Labelled images, with what the learner is told apart from what the pictures show.
 
     Attributes:
@@ -25,7 +30,7 @@ class Dataset:
         classes: The K class names; labels are indices into it.
     """
 
-    images: np.ndarray
+    images: Store
     labels: np.ndarray
     true_labels: np.ndarray
     poisoned: np.ndarray
@@ -48,11 +53,11 @@ class Dataset:
         return len(self.images)
 
     def __getitem__(self, rows: np.ndarray | slice) -> "Dataset":
-        """The dataset of these rows: int64 indices, a bool mask, or a slice."""
+        """The dataset of these rows, in memory: int64 indices, a bool mask, or a slice."""
         return Dataset(self.images[rows], self.labels[rows], self.true_labels[rows], self.poisoned[rows], self.classes)
 
 
-def clean(images: np.ndarray, labels: ArrayLike, classes: Sequence[str]) -> Dataset:
+def clean(images: Store, labels: ArrayLike, classes: Sequence[str]) -> Dataset[Store]:
     """A dataset that nobody touched: the labels are true and no row is poisoned."""
     labels = np.asarray(labels, dtype=np.int64)
     return Dataset(images, labels, labels, np.zeros(len(labels), dtype=bool), tuple(classes))
@@ -66,10 +71,10 @@ def save_raw(folder: Path, train: Dataset, test: Dataset) -> None:
     write_json(folder / "classes.json", list(train.classes))
 
 
-def load_raw(folder: Path, split: str) -> Dataset:
-    """Reads one split, "train" or "test", of `data/raw`; the images stay memory-mapped."""
+def load_raw(folder: Path, split: str) -> Dataset[Images]:
+    """Reads one split, "train" or "test", of `data/raw`; the images stay on the disk."""
     labels = np.array(read_array(folder / f"{split}_labels.npy"))
-    return clean(read_array(folder / f"{split}_images.npy"), labels, read_json(folder / "classes.json"))
+    return clean(StoredImages(folder / f"{split}_images.npy"), labels, read_json(folder / "classes.json"))
 
 
 def save_poisoned(folder: Path, rows: np.ndarray, poisoned: Dataset) -> None:
@@ -84,13 +89,16 @@ def save_poisoned(folder: Path, rows: np.ndarray, poisoned: Dataset) -> None:
     _write_manifest(folder / "manifest.csv", _manifest(rows, poisoned))
 
 
-def load_poisoned(raw: Path, folder: Path) -> Dataset:
-    """The whole training set as the victim gets it: `data/raw` with the poisoned rows in place of the clean ones."""
+def load_poisoned(raw: Path, folder: Path) -> Dataset[Images]:
+    """The whole training set as the victim gets it: `data/raw` with the poisoned rows in place of the clean ones.
+
+    All images stay on the disk.
+    """
     data = load_raw(raw, "train")
     manifest = pd.read_csv(folder / "manifest.csv")
     rows = manifest["row"].to_numpy(np.int64)
-    images, labels, poisoned = np.array(data.images), data.labels.copy(), data.poisoned.copy()
-    images[rows] = read_array(folder / "images.npy")
+    images = OverlaidImages(data.images, rows, StoredImages(folder / "images.npy"))
+    labels, poisoned = data.labels.copy(), data.poisoned.copy()
     labels[rows] = manifest["label"].to_numpy(np.int64)
     poisoned[rows] = True
     return Dataset(images, labels, data.true_labels, poisoned, data.classes)

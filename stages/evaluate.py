@@ -45,7 +45,7 @@ def main() -> None:
 
     from stages import networks
 
-    test, (triggered, attackable) = load_raw(RAW, "test"), load_triggered(RAW, POISONED)
+    test, (triggered, attackable) = load_raw(RAW, "test")[:], load_triggered(RAW, POISONED)
     predictions = {}
     for variant in ("clean", "backdoored"):
         network = networks.load(MODELS / variant)

@@ -6,7 +6,9 @@ from typing import NamedTuple
 import torch
 from torch.nn.functional import cross_entropy
 
+from stages import batches
 from stages.dataset import Dataset
+from stages.images import Images
 from stages.networks import Network
 
 
@@ -26,7 +28,7 @@ class Epoch(NamedTuple):
 
 def fit(
     network: Network,
-    data: Dataset,
+    data: Dataset | Dataset[Images],
     *,
     epochs: int,
     batch_size: int,
@@ -37,8 +39,8 @@ def fit(
 ) -> list[Epoch]:
     """Trains `network` in place with Adam and a one-cycle learning rate (Smith and Topin 2018, arXiv:1708.07120).
 
-    The whole set is held as uint8 in the device's memory. An epoch's batches are of equal size within one row, so no
-    row is left out and no batch is too small to normalise.
+    The whole set is held as uint8 in the device's memory if it fits. An epoch's batches are of equal size within one
+    row, so no row is left out and no batch is too small to normalise.
 
     Args:
         network: What to train; is left on `device` in evaluation mode.
@@ -53,12 +55,11 @@ def fit(
     Returns:
         A row per epoch.
     """
-    # A copy: the arrays may be memory-mapped and read-only, which torch cannot share.
-    images, labels = torch.tensor(data.images, device=device), torch.tensor(data.labels, device=device)
-    batches = max(1, round(len(data) / batch_size))
+    images, labels = batches.from_images(data.images, device), torch.tensor(data.labels, device=device)
+    steps = max(1, round(len(data) / batch_size))
     network.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     optimiser = torch.optim.Adam(network.parameters(), lr=learning_rate, fused=device.type in ("cpu", "cuda"))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, total_steps=epochs * batches)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, total_steps=epochs * steps)
     history = []
     # Layers such as dropout draw from torch's global generator; it is put back afterwards.
     devices = [device] if device.type == "cuda" else []
@@ -66,9 +67,9 @@ def fit(
         torch.manual_seed(rng.initial_seed())
         for epoch in range(1, epochs + 1):
             loss_sum, correct = torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device)
-            for rows in torch.randperm(len(data), generator=rng).to(device).tensor_split(batches):
+            for rows in torch.randperm(len(data), generator=rng).to(device).tensor_split(steps):
                 wanted = labels[rows]
-                logits = network(images[rows])
+                logits = network(images(rows))
                 loss = cross_entropy(logits, wanted)
                 optimiser.zero_grad()
                 loss.backward()
@@ -76,7 +77,7 @@ def fit(
                 schedule.step()
                 loss_sum += loss.detach()
                 correct += (logits.detach().argmax(dim=1) == wanted).sum()
-            history.append(Epoch(epoch, loss_sum.item() / batches, correct.item() / len(data)))
+            history.append(Epoch(epoch, loss_sum.item() / steps, correct.item() / len(data)))
             progress(history[-1])
     network.eval()
     return history

@@ -33,7 +33,7 @@ def attack(name: str) -> Attack:
 def main() -> None:
     """Reads `params.yaml` and `data/raw`; writes `data/poisoned` and a picture of poisoned rows."""
     section, seed = read(AttackSection, "attack"), read_seed()
-    chosen, train, test = attack(section.name), load_raw(RAW, "train"), load_raw(RAW, "test")
+    chosen, train, test = attack(section.name), load_raw(RAW, "train"), load_raw(RAW, "test")[:]
     label_map = label_maps.build(section.label_map, section.target, section.source, train.classes)
 
     rows, poisoned = chosen.poison(train, rate=section.rate, label_map=label_map, rng=np.random.default_rng(seed))

@@ -10,6 +10,7 @@ import pytest
 from stages import dataset, files
 from stages.attacks.badnets import BadNets
 from stages.dataset import Dataset, clean
+from stages.images import Images
 from stages.label_maps import AllToOne
 
 LABEL_MAP = AllToOne(target=1, source=None, classes=4)
@@ -27,7 +28,7 @@ def poison(data: Dataset, folder: Path, rate: float = 0.1) -> np.ndarray:
 def test_raw_data_come_back_and_stay_on_the_disk(noise: Dataset, tmp_path: Path) -> None:
     dataset.save_raw(tmp_path, noise, noise[:50])
     train, test = dataset.load_raw(tmp_path, "train"), dataset.load_raw(tmp_path, "test")
-    assert isinstance(train.images, np.memmap)
+    assert isinstance(train.images, Images)
     np.testing.assert_array_equal(train.images, noise.images)
     np.testing.assert_array_equal(test.labels, noise.labels[:50])
     assert train.classes == noise.classes

@@ -1,0 +1,122 @@
+"""Images that stay on the disk: indexed by row like an array, but only the rows asked for are ever in memory.
+
+Rows are read, not memory-mapped: the kernel maps a page or more around every row that is touched, so that a shuffled
+pass over a mapped file ends with all of it in the process, and faulting costs more than reading.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from stages.files import read_array
+
+BLOCK = 4096  # rows read at a time: bounds what is in memory beside the result
+
+
+class Images(ABC):
+    """uint8 `[n, h, w, c]`, of which only the first index works: a row, rows, a bool `[n]` mask or a slice.
+
+    What comes back is an array of its own. `np.asarray` reads everything.
+
+    Attributes:
+        shape: n, height, width, channels.
+    """
+
+    ndim = 4
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, shape: tuple[int, int, int, int]) -> None:
+        self.shape = shape
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: ArrayLike | slice) -> np.ndarray:
+        rows = _rows(index, len(self))
+        found = np.empty((rows.size, *self.shape[1:]), np.uint8)
+        for start in range(0, rows.size, BLOCK):
+            self._read(rows.reshape(-1)[start : start + BLOCK], found[start : start + BLOCK])
+        return found.reshape(*rows.shape, *self.shape[1:])
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self[row] for row in range(len(self)))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if copy is False:
+            raise ValueError("images on the disk become an array only by a copy")
+        return self[:].astype(dtype or self.dtype, copy=False)
+
+    @abstractmethod
+    def _read(self, rows: np.ndarray, found: np.ndarray) -> None:
+        """Reads some rows, int64 `[k]` from 0 to n - 1, into `found`, uint8 `[k, h, w, c]`."""
+
+
+@final
+class StoredImages(Images):
+    """The images of an .npy file."""
+
+    def __init__(self, path: Path) -> None:
+        array = read_array(path)
+        assert isinstance(array, np.memmap)
+        if array.dtype != np.uint8 or array.ndim != 4 or not array.flags.c_contiguous:
+            raise ValueError(f"{path} must hold images, uint8 [n, h, w, c] in C order, not {array.dtype} {array.shape}")
+        super().__init__(array.shape)
+        self.path = path
+        self._offset = array.offset
+
+    def _read(self, rows: np.ndarray, found: np.ndarray) -> None:
+        size, pixels = found[0].size, found.reshape(-1).data
+        # Neighbours are read at once: an ordered pass takes few reads, a shuffled one a read per row.
+        first = np.flatnonzero(np.diff(rows, prepend=-2) != 1)
+        last = np.append(first[1:], len(rows))
+        spans = zip((first * size).tolist(), (last * size).tolist(), (rows[first] * size).tolist(), strict=True)
+        with self.path.open("rb", buffering=0) as file:
+            for start, stop, position in spans:
+                file.seek(self._offset + position)
+                if file.readinto(pixels[start:stop]) != stop - start:
+                    raise OSError(f"{self.path} is shorter than its header says")
+
+
+@final
+class OverlaidImages(Images):
+    """Images of which some are replaced by others.
+
+    Args:
+        images: The n images below.
+        rows: int64 `[k]`, which of them are replaced, no row twice.
+        replacements: The k images that take their place.
+    """
+
+    def __init__(self, images: Images, rows: np.ndarray, replacements: Images) -> None:
+        if replacements.shape != (len(rows), *images.shape[1:]):
+            raise ValueError(f"{len(rows)} of the images {images.shape} cannot be replaced by {replacements.shape}")
+        super().__init__(images.shape)
+        self.images = images
+        self.replacements = replacements
+        self._replaced_by = np.full(len(images), -1)
+        self._replaced_by[rows] = np.arange(len(rows))
+
+    def _read(self, rows: np.ndarray, found: np.ndarray) -> None:
+        self.images._read(rows, found)
+        replaced_by = self._replaced_by[rows]
+        found[replaced_by >= 0] = self.replacements[replaced_by[replaced_by >= 0]]
+
+
+def _rows(index: ArrayLike | slice, count: int) -> np.ndarray:
+    """The rows that an index means, int64 from 0 to count - 1, of the index's shape."""
+    if isinstance(index, slice):
+        return np.arange(*index.indices(count))
+    rows = np.asarray(index)
+    if rows.dtype == np.bool_ and rows.shape == (count,):
+        return np.flatnonzero(rows)
+    if not rows.size:
+        return rows.astype(np.int64)
+    if isinstance(index, tuple) or not np.issubdtype(rows.dtype, np.integer):
+        raise IndexError(f"images on the disk are indexed by rows, a bool [{count}] mask or a slice, not {index!r}")
+    if rows.min() < -count or rows.max() >= count:
+        raise IndexError(f"rows {rows.min()} to {rows.max()} are not all among the {count} images")
+    return np.where(rows < 0, rows + count, rows).astype(np.int64)
