@@ -1,14 +1,22 @@
 """train: fits one network to the clean or the poisoned training set; everything but the data is the same."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from stages import command, parts
 from stages.compute import ComputeSection, set_up
-from stages.dataset import load_poisoned, load_raw
+from stages.dataset import Dataset, load_poisoned, load_raw
 from stages.params import Section, read, read_seed
+
+if TYPE_CHECKING:
+    import torch
+
+    from stages.fitting import Epoch
+    from stages.networks import Network
 
 RAW, POISONED = Path("data/raw"), Path("data/poisoned")
 # Which training set each variant of the model learns from.
@@ -24,6 +32,25 @@ class TrainSection(Section):
     learning_rate: float = Field(gt=0, le=10, description="peak of the one-cycle schedule, above 0, at most 10")
 
 
+def learn(
+    section: TrainSection,
+    data: Dataset,
+    *,
+    seed: int,
+    device: "torch.device",
+    progress: "Callable[[Epoch], None]" = lambda _: None,
+) -> "tuple[Network, list[Epoch]]":
+    """Builds the network and fits it to `data`; returns it with its history."""
+    import torch
+
+    from stages import fitting, networks
+
+    network = networks.build(section.network, data.images.shape[1:], len(data.classes), seed=seed)
+    knobs = section.model_dump(exclude={"network"})  # named as `fit`'s arguments are
+    rng = torch.Generator().manual_seed(seed)
+    return network, fitting.fit(network, data, **knobs, device=device, rng=rng, progress=progress)
+
+
 def main() -> None:
     """Reads `params.yaml` and the data; writes `models/<variant>` and `metrics/<variant>/history.csv`."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -34,30 +61,19 @@ def main() -> None:
     device = set_up(read(ComputeSection, "compute"))
 
     import pandas as pd
-    import torch
     from tqdm import tqdm
 
-    from stages import fitting, networks
+    from stages import networks
     from stages.files import replacing
 
     data = VARIANTS[variant]()
-    network = networks.build(section.network, data.images.shape[1:], len(data.classes), seed=seed)
     with tqdm(total=section.epochs, desc=f"train {variant} on {device}", unit="epoch") as bar:
 
-        def show(epoch: fitting.Epoch) -> None:
+        def show(epoch: "Epoch") -> None:
             bar.set_postfix(loss=f"{epoch.loss:.4f}", accuracy=f"{epoch.accuracy:.4f}", refresh=False)
             bar.update()
 
-        history = fitting.fit(
-            network,
-            data,
-            epochs=section.epochs,
-            batch_size=section.batch_size,
-            learning_rate=section.learning_rate,
-            device=device,
-            rng=torch.Generator().manual_seed(seed),
-            progress=show,
-        )
+        network, history = learn(section, data, seed=seed, device=device, progress=show)
 
     networks.save(network, Path("models") / variant)
     with replacing(Path("metrics") / variant / "history.csv") as partial:
