@@ -1,0 +1,145 @@
+"""How dear is a clean and a backdoored model? Ours beside the ways of a tutorial and of a toolbox: `make bench`.
+
+Each model is trained on one thread in a process of its own (`benchmarks.contestants`), to ≥ 99 % clean accuracy and, if
+backdoored, ≥ 95 % attack success rate, or to the contestant's own limit. The order turns round from one repeat to the
+next, so that a machine that slows down or speeds up favours no one. Each row stands in `training.<mode>.csv.partial` as
+soon as it is measured; after an interruption the same command goes on from there. When all is done it is renamed.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event, Lock
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from benchmarks.tables import markdown, spread
+
+TABLE = Path("benchmarks/training.csv")
+CONTESTANTS = ("ours", "tutorial", "art", "art_small")
+MODELS = ("clean", "backdoored")
+REPEATS = {"short": 1, "full": 5}
+KEY = ["contestant", "model", "seed"]
+
+
+class Task(NamedTuple):
+    """One model to train; the number of the repeat is its seed."""
+
+    contestant: str
+    model: str
+    seed: int
+
+
+def plan(contestants: list[str], repeats: int) -> list[Task]:
+    """All tasks, every other repeat in the opposite order.
+
+    >>> [task.contestant for task in plan(["a", "b"], 2)]
+    ['a', 'b', 'a', 'b', 'b', 'a', 'b', 'a']
+    """
+    order = [(contestant, model) for model in MODELS for contestant in contestants]
+    return [
+        Task(contestant, model, seed)
+        for seed in range(1, repeats + 1)
+        for contestant, model in (order if seed % 2 else reversed(order))
+    ]
+
+
+def run(task: Task, mode: str) -> dict[str, Any]:
+    """Trains one model in a process of its own; in short mode the others are stopped after one epoch."""
+    command = [sys.executable, "-m", "benchmarks.contestants", task.contestant, task.model, "--seed", str(task.seed)]
+    if mode == "short" and task.contestant != "ours":
+        command += ["--epochs", "1"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{' '.join(task[:2])}, seed {task.seed}:\n{done.stderr}")
+    return {"mode": mode, **json.loads(done.stdout.splitlines()[-1])}
+
+
+def measure(tasks: list[Task], mode: str, jobs: int, unfinished: Path) -> pd.DataFrame:
+    """Runs what `unfinished` does not have yet, and writes each row there as soon as it is measured."""
+    lock, failed = Lock(), Event()
+    rows: list[Any] = pd.read_csv(unfinished).to_dict("records") if unfinished.is_file() else []
+    there = {tuple(row[name] for name in KEY) for row in rows}
+
+    def one(task: Task) -> None:
+        if failed.is_set():
+            return
+        try:
+            row = run(task, mode)
+        except BaseException:
+            failed.set()  # or the next would start before the pool hears of it
+            raise
+        with lock:
+            rows.append(row)
+            new = not unfinished.is_file()
+            pd.DataFrame([row]).to_csv(unfinished, mode="a", header=new, index=False, lineterminator="\n")
+            cost = f"{row['epochs']} epochs, {row['train_cpu_s']:.1f} CPU s"
+            scores = f"{row['clean_accuracy']:.2%} / {row['attack_success_rate']:.2%}"
+            print(f"{len(rows)}/{len(tasks)} {' '.join(map(str, task))}: {cost}, {scores}", flush=True)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(one, [task for task in tasks if task not in there]))
+    return pd.DataFrame(rows)
+
+
+def table(results: pd.DataFrame) -> str:
+    """A Markdown table: for each contestant and model, and for both models, medians (lowest - highest)."""
+    most, total = ["mode", "limit", "peak_rss_mb"], ["epochs", "train_cpu_s", "train_wall_s", "process_cpu_s"]
+    how = {**dict.fromkeys(most, "max"), **dict.fromkeys(total, "sum"), "reached": "all"}
+    both = results.groupby(["contestant", "seed"], as_index=False).agg(how).assign(model="both")
+    groups = dict(list(pd.concat([results, both]).groupby(["model", "contestant"])))
+    rows = []
+    for model in (*MODELS, "both"):
+        for contestant in (name for name in CONTESTANTS if (model, name) in groups):
+            group, ours = groups[model, contestant], groups.get((model, "ours"))
+            more = "" if group["reached"].all() else "> "  # it would have cost more to get there
+            ratio = "-" if ours is None else f"{more}{group['train_cpu_s'].median() / ours['train_cpu_s'].median():.1f}"
+            rows.append({"model": model, "contestant": contestant, "× ours": ratio, **_row(group)})
+    return markdown(pd.DataFrame(rows))
+
+
+def _row(group: pd.DataFrame) -> dict[str, str]:
+    stopped = ~group["reached"] & (group["epochs"] < group["limit"])  # in short mode
+    return {
+        "training, CPU s": spread(group["train_cpu_s"]),
+        "training, wall s": spread(group["train_wall_s"]),
+        "process, CPU s": spread(group["process_cpu_s"]),
+        "peak memory, MB": spread(group["peak_rss_mb"]),
+        "epochs": spread(group["epochs"]),
+        "at the target": "1 epoch, not to target" if stopped.any() else f"{group['reached'].sum()} of {len(group)}",
+        "clean accuracy, %": spread(group["clean_accuracy"] * 100, digits=2),
+        "attack success rate, %": spread(group["attack_success_rate"] * 100, digits=2),
+    }
+
+
+def main() -> None:
+    """Measures what is missing, writes `benchmarks/training.csv`, prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--mode", choices=REPEATS, default="short", help="short: the others train one epoch each")
+    parser.add_argument("--repeats", type=int, help="models of each kind; 1 in short mode, 5 in full mode")
+    parser.add_argument("--contestants", nargs="+", choices=CONTESTANTS, default=CONTESTANTS, help="keeps others' rows")
+    parser.add_argument("--jobs", type=int, default=1, help="measurements side by side")
+    parser.add_argument("--fresh", action="store_true", help="forget what an interrupted run measured")
+    arguments = parser.parse_args()
+    unfinished = TABLE.with_name(f"training.{arguments.mode}.csv.partial")
+    if arguments.fresh:
+        unfinished.unlink(missing_ok=True)
+    tasks = plan(list(arguments.contestants), arguments.repeats or REPEATS[arguments.mode])
+    results = measure(tasks, arguments.mode, arguments.jobs, unfinished)
+    if TABLE.is_file():  # the rows of those that were not to be measured now
+        kept = pd.read_csv(TABLE)
+        others = (kept["mode"] == arguments.mode) & ~kept["contestant"].isin(arguments.contestants)
+        results = pd.concat([kept[others], results])
+    results.sort_values(KEY).to_csv(TABLE, index=False, lineterminator="\n")
+    unfinished.unlink()
+    print(f"\n{table(results)}\n\nEach run: {TABLE}")
+
+
+if __name__ == "__main__":
+    main()
