@@ -2,6 +2,7 @@
 VENV ?= .venv
 PYTHON ?= python3
 PORT ?= 5000
+MODE ?= short
 
 BIN := $(abspath $(VENV))/bin
 # dvc.yaml says `python -m stages.…`, so the environment's own python has to be found first.
@@ -11,7 +12,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: repro test lint ui article clean help
+.PHONY: repro test lint ui article bench clean help
 
 repro: $(VENV)/.installed  ## Run what is out of date: download, poison, train, evaluate, track
 	@if [ ! -e .git ]; then $(BIN)/dvc config --local core.no_scm true; \
@@ -35,6 +36,15 @@ ui: $(VENV)/.installed  ## Compare the runs in MLflow, on http://127.0.0.1:5000 
 article: $(VENV)/.installed  ## The README's table: 1 % and 5 % poison, seeds 1 to 5, as ten DVC experiments
 	$(BIN)/python -m benchmarks.article
 
+bench: $(VENV)/.installed-bench  ## Measure speed beside others' and the machine's own: minutes, with MODE=full hours
+	$(BIN)/dvc repro --quiet poison
+	$(BIN)/python -m benchmarks.machine
+	$(BIN)/python -m benchmarks.training --mode $(MODE)
+	$(BIN)/python -m benchmarks.pipeline --mode $(MODE)
+	$(BIN)/python -m benchmarks.growth --mode $(MODE)
+	KINETO_LOG_LEVEL=5 $(BIN)/python -m benchmarks.roofline --mode $(MODE)
+	$(BIN)/python -m benchmarks.report
+
 clean:  ## Remove the virtual environment and the tools' caches; data, models, runs and DVC's cache stay
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find stages tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
@@ -50,6 +60,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --constraint constraints.txt '.[test]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-bench: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --constraint constraints.txt '.[bench]'
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/bin/python:
