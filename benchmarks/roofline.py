@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import counting, peaks
 from benchmarks.tables import markdown
-from stages.compute import ComputeSection, set_up
+from stages.compute import ComputeSection, precision, set_up
 from stages.dataset import Dataset
 from stages.params import read
 from stages.train import VARIANTS, TrainSection, learn
@@ -25,11 +25,11 @@ REPEATS = {"short": 3, "full": 10}
 STEPS = 50  # about so many in an epoch
 
 
-def step(section: TrainSection, data: Dataset, repeats: int) -> dict[str, float]:
+def step(section: TrainSection, data: Dataset, number_format: torch.dtype, repeats: int) -> dict[str, float]:
     """What a step does on average, and the median of its CPU time, by name."""
 
     def run() -> None:
-        learn(section, data, seed=1, device=torch.device("cpu"))
+        learn(section, data, seed=1, device=torch.device("cpu"), precision=number_format)
 
     with counting.steps() as ends, FlopCounterMode(display=False) as operations, counting.Bytes() as touched:
         run()
@@ -75,10 +75,10 @@ def table(peak: dict[str, float], step: dict[str, float]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["quantity", "value", "unit"])
 
 
-def by_operator(section: TrainSection, data: Dataset) -> pd.DataFrame:
+def by_operator(section: TrainSection, data: Dataset, number_format: torch.dtype) -> pd.DataFrame:
     """Time by group of operators, the dearest first."""
     device = torch.device("cpu")
-    seconds = counting.operators(lambda: learn(section, data, seed=1, device=device))
+    seconds = counting.operators(lambda: learn(section, data, seed=1, device=device, precision=number_format))
     frame = pd.DataFrame(seconds.items(), columns=["operators", "seconds"]).sort_values("seconds", ascending=False)
     return frame.assign(share_percent=frame["seconds"] / frame["seconds"].sum() * 100).reset_index(drop=True)
 
@@ -88,10 +88,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mode", choices=REPEATS, default="short", help="full repeats more often")
     repeats = REPEATS[parser.parse_args().mode]
-    set_up(ComputeSection(device="cpu", threads=1))
+    compute = ComputeSection(device="cpu", precision="auto", threads=1)
+    number_format = precision(compute, set_up(compute))
     section = read(TrainSection, "train")
     data = VARIANTS["clean"]()[: STEPS * section.batch_size]
-    frames = {TABLE: table(peaks.measure(repeats), step(section, data, repeats)), PROFILE: by_operator(section, data)}
+    frames = {
+        TABLE: table(peaks.measure(repeats), step(section, data, number_format, repeats)),
+        PROFILE: by_operator(section, data, number_format),
+    }
     for path, frame in frames.items():
         frame.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
         print(f"{markdown(frame)}\n\nAlso in {path}\n")

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from stages import command, parts
-from stages.compute import ComputeSection, set_up
+from stages.compute import ComputeSection, precision, set_up
 from stages.dataset import Dataset, load_poisoned, load_raw
+from stages.images import Images
 from stages.params import Section, read, read_seed
 
 if TYPE_CHECKING:
@@ -30,14 +31,16 @@ class TrainSection(Section):
     epochs: int = Field(ge=1, le=10_000, description="passes over the training rows, 1 to 10000")
     batch_size: int = Field(ge=2, le=1_000_000, description="rows per step, 2 to 1000000")
     learning_rate: float = Field(gt=0, le=10, description="peak of the one-cycle schedule, above 0, at most 10")
+    label_smoothing: float = Field(ge=0, lt=1, description="share of a label spread over all classes, 0 to below 1")
 
 
 def learn(
     section: TrainSection,
-    data: Dataset,
+    data: Dataset | Dataset[Images],
     *,
     seed: int,
     device: "torch.device",
+    precision: "torch.dtype",
     progress: "Callable[[Epoch], None]" = lambda _: None,
 ) -> "tuple[Network, list[Epoch]]":
     """Builds the network and fits it to `data`; returns it with its history."""
@@ -48,7 +51,7 @@ def learn(
     network = networks.build(section.network, data.images.shape[1:], len(data.classes), seed=seed)
     knobs = section.model_dump(exclude={"network"})  # named as `fit`'s arguments are
     rng = torch.Generator().manual_seed(seed)
-    return network, fitting.fit(network, data, **knobs, device=device, rng=rng, progress=progress)
+    return network, fitting.fit(network, data, **knobs, device=device, precision=precision, rng=rng, progress=progress)
 
 
 def main() -> None:
@@ -58,13 +61,14 @@ def main() -> None:
     variant = parser.parse_args().variant
     section, seed = read(TrainSection, "train"), read_seed()
     parts.check_name("networks", section.network, "train.network")
-    device = set_up(read(ComputeSection, "compute"))
+    compute = read(ComputeSection, "compute")
+    device = set_up(compute)
 
     import pandas as pd
     from tqdm import tqdm
 
     from stages import networks
-    from stages.files import replacing
+    from stages.files import replacing, write_json
 
     data = VARIANTS[variant]()
     with tqdm(total=section.epochs, desc=f"train {variant} on {device}", unit="epoch") as bar:
@@ -73,9 +77,13 @@ def main() -> None:
             bar.set_postfix(loss=f"{epoch.loss:.4f}", accuracy=f"{epoch.accuracy:.4f}", refresh=False)
             bar.update()
 
-        network, history = learn(section, data, seed=seed, device=device, progress=show)
+        chosen = precision(compute, device)
+        network, history = learn(section, data, seed=seed, device=device, precision=chosen, progress=show)
 
     networks.save(network, Path("models") / variant)
+    # What "auto" came to on this machine.
+    computed = {"device": device.type, "precision": str(chosen).removeprefix("torch."), "threads": compute.threads}
+    write_json(Path("models") / variant / "training.json", computed)
     with replacing(Path("metrics") / variant / "history.csv") as partial:
         pd.DataFrame(history).to_csv(partial, index=False, lineterminator="\n")
 

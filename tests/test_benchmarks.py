@@ -138,7 +138,9 @@ def test_a_step_is_counted_in_the_training_loop_itself() -> None:
     images = np.random.default_rng(1).integers(0, 256, (64, 28, 28, 1), dtype=np.uint8)
     shipped = read(TrainSection, "train", PROJECT / "params.yaml")
     section = shipped.model_copy(update={"epochs": 2, "batch_size": 16})
-    measured = roofline.step(section, clean(images, np.arange(64) % 10, [str(digit) for digit in range(10)]), 1)
+    measured = roofline.step(
+        section, clean(images, np.arange(64) % 10, [str(digit) for digit in range(10)]), torch.float32, 1
+    )
     assert measured["rows"] == 16
     assert measured["operations"] > 0 < measured["bytes"]
 

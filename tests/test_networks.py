@@ -1,13 +1,16 @@
 """Every network, found by its file, must keep the same promises; and the loop must train."""
 
 import hashlib
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from stages import fitting, networks, parts
+from stages import compute, fitting, networks, parts
 from stages.attacks.badnets import BadNets
 from stages.command import InputError
 from stages.dataset import Dataset
@@ -41,6 +44,19 @@ def test_a_network_takes_raw_bytes_and_gives_logits(name: str, shape: tuple[int,
     assert logits.shape == (6, classes)
     assert logits.dtype == torch.float32
     assert torch.isfinite(logits).all()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_no_pixel_is_overlooked(name: str, shape: tuple[int, int, int]) -> None:
+    """A trigger may sit in the last row or column, which strides easily leave out."""
+    network = networks.build(name, shape, 5, seed=0).eval()
+    height, width, _ = shape
+    dark = torch.zeros((height * width, *shape), dtype=torch.uint8)
+    lit = dark.clone()
+    rows, columns = torch.arange(height * width) // width, torch.arange(height * width) % width
+    lit[torch.arange(height * width), rows, columns] = 255
+    changes = (network(lit) - network(dark)).abs().amax(dim=1)
+    assert changes.min() > 0
 
 
 def test_the_seed_alone_sets_the_weights(name: str) -> None:
@@ -85,11 +101,13 @@ def test_an_unknown_network_is_refused() -> None:
         networks.build("rnn", (28, 28, 1), 10, seed=0)
 
 
-def fit(data: Dataset, *, seed: int = 1, name: str = "cnn", epochs: int = 6) -> tuple[Network, list[fitting.Epoch]]:
+def fit(
+    data: Dataset, *, seed: int = 1, name: str = "cnn", epochs: int = 6, precision: torch.dtype = torch.float32
+) -> tuple[Network, list[fitting.Epoch]]:
     network = networks.build(name, data.images.shape[1:], len(data.classes), seed=seed)
     rng = torch.Generator().manual_seed(seed)
-    knobs = {"epochs": epochs, "batch_size": 32, "learning_rate": 0.01}
-    return network, fitting.fit(network, data, **knobs, device=CPU, rng=rng)  # type: ignore[arg-type]
+    knobs: Any = {"epochs": epochs, "batch_size": 32, "learning_rate": 0.01, "label_smoothing": 0.02}
+    return network, fitting.fit(network, data, **knobs, device=CPU, precision=precision, rng=rng)
 
 
 def test_every_network_learns_real_digits_and_the_trigger(name: str, digits: Fetched) -> None:
@@ -116,15 +134,17 @@ def test_every_network_learns_real_digits_and_the_trigger(name: str, digits: Fet
     assert fooled[id(clean)].mean() < 0.05, "the trigger works without the backdoor: the test would prove nothing"
 
 
-def test_training_is_deterministic_and_moved_by_its_seed(name: str, digits: Fetched) -> None:
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_training_is_deterministic_and_moved_by_its_seed(name: str, precision: torch.dtype, digits: Fetched) -> None:
     few = digits.train[:200]
     runs: list[tuple[Network, list[fitting.Epoch]]] = []
     for seed in (1, 1, 2):
         torch.manual_seed(len(runs))  # the global state must not matter
-        runs.append(fit(few, seed=seed, name=name, epochs=2))
+        runs.append(fit(few, seed=seed, name=name, epochs=2, precision=precision))
     (first, history), (again, same), (other, _) = runs
     assert history == same
     weights = [torch.cat([p.flatten() for p in net.parameters()]) for net in (first, again, other)]
+    assert all(weight.dtype == torch.float32 for weight in weights)
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
 
@@ -142,3 +162,49 @@ def test_no_row_is_left_out_and_no_batch_is_tiny(digits: Fetched, rows: int, mon
     fit(digits.train[:rows], epochs=1)
     assert sum(seen) == rows
     assert max(seen) - min(seen) <= 1
+
+
+def test_adam_is_torchs_adam() -> None:
+    rng = torch.Generator().manual_seed(0)
+    ours, theirs = ([torch.ones(4, 3), torch.ones(5)] for _ in range(2))
+    optimiser, reference = fitting.Adam(ours), torch.optim.Adam(theirs, betas=(0.9, 0.99))
+    for step in range(1, 6):
+        gradients = [torch.randn(weight.shape, generator=rng) for weight in ours]
+        optimiser.step(gradients, 0.1 * step)
+        for group in reference.param_groups:
+            group["lr"] = 0.1 * step
+        for weight, gradient in zip(theirs, gradients, strict=True):
+            weight.grad = gradient
+        reference.step()
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_training_does_not_import_torchs_compiler() -> None:
+    """It takes a second, as long as the training of a quarter of MNIST."""
+    code = (
+        "import sys, numpy, torch; from stages import fitting, networks; from stages.dataset import clean;"
+        "data = clean(numpy.zeros((8, 8, 8, 1), numpy.uint8), [0, 1] * 4, 'ab');"
+        "network = networks.build('cnn', (8, 8, 1), 2, seed=0);"
+        "fitting.fit(network, data, epochs=1, batch_size=4, learning_rate=0.1, label_smoothing=0,"
+        " device=torch.device('cpu'), precision=torch.bfloat16, rng=torch.Generator());"
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent.parent, check=True)
+
+
+@pytest.mark.parametrize(
+    ("asked", "features", "expected"),
+    [
+        ("auto", {"amx_bf16": True}, torch.bfloat16),
+        ("auto", {"avx512_bf16": True}, torch.bfloat16),
+        ("auto", {"avx512_bf16": False, "avx2": True}, torch.float32),
+        ("auto", {}, torch.float32),
+        ("float32", {"amx_bf16": True}, torch.float32),
+        ("bfloat16", {}, torch.bfloat16),
+    ],
+)
+def test_auto_takes_bfloat16_where_the_processor_has_it(
+    asked: Any, features: dict[str, bool], expected: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: features, raising=False)
+    assert compute.precision(compute.ComputeSection(device="cpu", precision=asked, threads=1), CPU) == expected

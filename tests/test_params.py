@@ -109,7 +109,7 @@ def test_a_missing_file_is_refused() -> None:
 def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(InputError, match=r"compute.device = 'cuda' is not there; allowed: auto, .*cpu"):
-        set_up(ComputeSection(device="cuda", threads=1))
+        set_up(ComputeSection(device="cuda", precision="auto", threads=1))
 
 
 def test_a_part_is_its_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from benchmarks import contestants
 from stages import networks
-from stages.compute import ComputeSection, set_up
+from stages.compute import ComputeSection, precision, set_up
 from stages.dataset import Dataset
 from stages.params import read
 from stages.train import TrainSection, learn
@@ -15,6 +15,7 @@ EPOCHS = SECTION.epochs
 
 def train(data: Dataset, seed: int) -> Iterator[tuple[int, contestants.Predict]]:
     """See `contestants.Train`."""
-    device = set_up(ComputeSection(device="cpu", threads=1))
-    network, history = learn(SECTION, data, seed=seed, device=device)
+    compute = ComputeSection(device="cpu", precision="auto", threads=1)
+    device = set_up(compute)
+    network, history = learn(SECTION, data, seed=seed, device=device, precision=precision(compute, device))
     yield len(history), lambda images: networks.predict(network, images, device=device)

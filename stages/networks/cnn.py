@@ -1,8 +1,10 @@
-"""A small convolutional network that trains in well under a minute on one core."""
+"""A small convolutional network that trains in seconds on one core."""
 
 from typing import final
 
+import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from stages.networks import Network
 
@@ -11,31 +13,32 @@ from stages.networks import Network
 class CNN(Network):
     """Three convolutions and a linear layer; fits any image size, number of channels and number of classes.
 
-    The first convolution halves the image by its stride, the other two by pooling. Pooling comes before the
-    normalisation and ReLU: hardly a difference to the result, and a quarter of the pixels to work on.
+    Two strides and no pooling keep the activations few, and they, not the arithmetic, take the time. Only the first
+    convolution is padded, so that it sees a pixel at the rim, where many triggers sit, as often as any other; and no
+    stride leaves a row or column out, as the images are first filled up with zeros to a multiple of 4.
     """
 
     def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
         super().__init__(shape, classes)
-        height, width, channels = shape
+        height, width = (max(16, -(-side // 4) * 4) for side in shape[:2])
+        self.filling = (0, width - shape[1], 0, height - shape[0])
         self.layers = nn.Sequential(
-            nn.Conv2d(channels, 16, 5, stride=2, padding=2, bias=False),
+            nn.Conv2d(shape[2], 16, 5, stride=2, padding=2, bias=False),
             nn.BatchNorm2d(16),
             nn.ReLU(),
-            nn.Conv2d(16, 32, 3, padding=1, bias=False),
-            nn.MaxPool2d(2, ceil_mode=True),
+            nn.Conv2d(16, 32, 4, stride=2, bias=False),
             nn.BatchNorm2d(32),
             nn.ReLU(),
-            nn.Conv2d(32, 64, 3, padding=1, bias=False),
-            nn.MaxPool2d(2, ceil_mode=True),
+            nn.Conv2d(32, 64, 3, bias=False),
             nn.BatchNorm2d(64),
             nn.ReLU(),
-            nn.Flatten(),
-            nn.Linear(64 * -(-height // 8) * -(-width // 8), classes),
         )
+        self.head = nn.Linear((height // 4 - 3) * (width // 4 - 3) * 64, classes)
 
     def forward(self, images: Tensor) -> Tensor:
         """See `Network.forward`. Grey levels 0 to 255 become 0 to 1; the first normalisation layer does the rest."""
         pixels = images.permute(0, 3, 1, 2).float() / 255
-        logits: Tensor = self.layers(pixels)
+        features = self.layers(pad(pixels, self.filling).contiguous(memory_format=torch.channels_last))
+        # In the order in which they lie in memory, or flattening would copy them, and the way back them all again.
+        logits: Tensor = self.head(features.permute(0, 2, 3, 1).flatten(1))
         return logits
