@@ -137,7 +137,9 @@ def measure_all(scratch: Path, mode: str) -> pd.DataFrame:
 
 
 def table(results: pd.DataFrame) -> str:
-    """A Markdown table, a line per size and rate."""
+    """A Markdown table, a line per size and rate; if there are rows of both modes, those of the full one."""
+    if (results["mode"] == "full").any():
+        results = results[results["mode"] == "full"]
     heads = [f"{stage}, {unit}" for stage in ("poison", "train 1 epoch") for unit in UNITS.values()]
     lines = [
         f"| rows | poisoned rows | new in cache, MB | {' | '.join(heads)} |",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks import training
+from benchmarks import growth, pipeline, training
 from benchmarks.tables import markdown, number
 from stages.files import replacing
 
@@ -27,8 +27,8 @@ def roofline(frame: pd.DataFrame) -> str:
 SECTIONS: dict[str, Callable[[pd.DataFrame], str]] = {
     "machine": markdown,
     "training": training.table,
-    "pipeline": markdown,
-    "growth": markdown,
+    "pipeline": pipeline.table,
+    "growth": growth.table,
     "roofline": roofline,
     "profile": markdown,
 }

@@ -1,11 +1,14 @@
 """How a stage runs as a command: one clear line for the user's mistakes, and no earlier result lost."""
 
+import atexit
 import errno
+import gc
 import importlib
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -15,13 +18,14 @@ class InputError(ValueError):
 
 
 def run(stage: Callable[[], None], *, check: bool = True) -> None:
-    """Runs a stage; on failure puts the stage's earlier outputs back and exits with status 1.
+    """Runs a stage and ends the process; on failure puts the stage's earlier outputs back and exits with status 1.
 
     Args:
         stage: Reads, works, writes.
         check: Whether to look through all of `params.yaml` first, so that a mistake in what a later stage reads stops
             the pipeline before any work is done.
     """
+    gc.set_threshold(100_000)  # importing makes many objects and no rubbish: a quarter of a second less in most stages
     try:
         if check:
             # By name: the check may stop a stage, but cannot change what it makes, so it is no dependency of it.
@@ -39,9 +43,17 @@ def run(stage: Callable[[], None], *, check: bool = True) -> None:
         _restore()
         raise
     else:
-        return
+        _leave()
     _restore()
     sys.exit(1)
+
+
+def _leave() -> NoReturn:
+    # Freeing what torch and MLflow have loaded, object by object, would take up to half a second.
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _restore() -> None:

@@ -4,6 +4,8 @@ Predictions and labels are int64 `[n]`, masks bool `[n]`. Each score is a share 
 with its counts, from which its value and its confidence interval follow.
 """
 
+from math import sqrt
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -26,11 +28,15 @@ class Share(NamedTuple):
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % confidence interval of the share (Wilson 1927, doi:10.1080/01621459.1927.10502953)."""
-        from scipy.stats import binomtest
+        """The 95 % confidence interval of the share (Wilson 1927, doi:10.1080/01621459.1927.10502953).
 
-        interval = binomtest(self.hits, self.rows).proportion_ci(0.95, method="wilson")
-        return float(interval.low), float(interval.high)
+        SciPy has it too, but takes half a second to import; the tests compare the two.
+        """
+        z = NormalDist().inv_cdf(0.975)
+        middle = (self.hits + z * z / 2) / (self.rows + z * z)
+        reach = z / (self.rows + z * z) * sqrt(self.hits * (self.rows - self.hits) / self.rows + z * z / 4)
+        # Exact at the ends, where rounding would leave a hair.
+        return middle - reach if self.hits else 0.0, middle + reach if self.hits < self.rows else 1.0
 
 
 def accuracy(predictions: np.ndarray, true_labels: np.ndarray) -> Share:

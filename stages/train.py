@@ -1,6 +1,7 @@
 """train: fits one network to the clean or the poisoned training set; everything but the data is the same."""
 
 import argparse
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,8 +78,9 @@ def main() -> None:
             bar.set_postfix(loss=f"{epoch.loss:.4f}", accuracy=f"{epoch.accuracy:.4f}", refresh=False)
             bar.update()
 
-        chosen = precision(compute, device)
+        chosen, start = precision(compute, device), time.perf_counter()
         network, history = learn(section, data, seed=seed, device=device, precision=chosen, progress=show)
+        seconds = time.perf_counter() - start
 
     networks.save(network, Path("models") / variant)
     # What "auto" came to on this machine.
@@ -86,6 +88,7 @@ def main() -> None:
     write_json(Path("models") / variant / "training.json", computed)
     with replacing(Path("metrics") / variant / "history.csv") as partial:
         pd.DataFrame(history).to_csv(partial, index=False, lineterminator="\n")
+    print(f"{variant}: {section.epochs} epochs in {seconds:.2f} s ({device.type}, {computed['precision']})")
 
 
 if __name__ == "__main__":

@@ -53,8 +53,8 @@ class Project:
             },
         }
         # A demo of seconds instead of minutes: real digits, enough steps to learn the trigger.
-        self.set_params(data={"name": "digits"}, train={"epochs": 6, "batch_size": 32}, attack={"rate": 0.02})
-        self.set_params(compute={"threads": 1})  # the tests themselves run side by side
+        training = {"epochs": 12, "batch_size": 32, "learning_rate": 0.005}
+        self.set_params(data={"name": "digits"}, train=training, attack={"rate": 0.02}, compute={"threads": 1})
         if git:
             self("git", "init", "--quiet")
             self.commit()

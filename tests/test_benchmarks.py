@@ -52,10 +52,10 @@ RESULTS = [
 
 def test_the_training_table_has_medians_spreads_and_ratios() -> None:
     table = training.table(pd.DataFrame(RESULTS))
-    assert cells(table, "clean", "ours")[2:4] == ["1.0", "10 (9 - 14)"]
-    assert cells(table, "both", "ours")[2:4] == ["1.0", "20 (18 - 28)"]
-    assert cells(table, "clean", "tutorial")[2:4] == ["45.0", "450 (400 - 500)"]
-    assert cells(table, "both", "tutorial")[2:4] == ["> 55.5", "1,110 (1,050 - 1,170)"]
+    assert cells(table, "clean", "ours")[2:5] == ["1.0", "-", "10 (9 - 14)"]
+    assert cells(table, "both", "ours")[2:5] == ["1.0", "-", "20 (18 - 28)"]
+    assert cells(table, "clean", "tutorial")[2:5] == ["45.0", "-", "450 (400 - 500)"]
+    assert cells(table, "both", "tutorial")[2:5] == ["> 55.5", "-", "1,110 (1,050 - 1,170)"]
     assert "1 of 2" in cells(table, "backdoored", "tutorial")
     assert "99.12 (98.92 - 99.32)" in cells(table, "backdoored", "tutorial")
 
@@ -78,7 +78,7 @@ def test_an_interrupted_run_measures_only_what_is_missing(tmp_path: Path, monkey
         return row(*task, 9.0, mode=mode)
 
     monkeypatch.setattr(training, "run", run)
-    tasks = training.plan(["ours", "art"], 1)
+    tasks = training.plan({"ours": 1, "art": 1})
     with pytest.raises(KeyboardInterrupt):
         training.measure(tasks, "full", 1, unfinished)
     results = training.measure(tasks, "full", 1, unfinished)
@@ -88,11 +88,11 @@ def test_an_interrupted_run_measures_only_what_is_missing(tmp_path: Path, monkey
 
 def test_the_report_replaces_only_what_is_between_the_markers(tmp_path: Path) -> None:
     text = (
-        "Before.\n<!-- begin growth -->\nold\n<!-- end growth -->\nAfter.\n<!-- begin machine --><!-- end machine -->"
+        "Before.\n<!-- begin profile -->\nold\n<!-- end profile -->\nAfter.\n<!-- begin machine --><!-- end machine -->"
     )
     (tmp_path / "README.md").write_text(text)
-    pd.DataFrame({"rows": [60000], "seconds": [1.5]}).to_csv(tmp_path / "growth.csv", index=False)
-    assert report.write(tmp_path) == ["growth"]
+    pd.DataFrame({"rows": [60000], "seconds": [1.5]}).to_csv(tmp_path / "profile.csv", index=False)
+    assert report.write(tmp_path) == ["profile"]
     once = (tmp_path / "README.md").read_text()
     before, _, after = text.partition("\nold\n")
     assert once.startswith(before)

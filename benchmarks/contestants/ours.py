@@ -13,9 +13,14 @@ SECTION = read(TrainSection, "train")
 EPOCHS = SECTION.epochs
 
 
-def train(data: Dataset, seed: int) -> Iterator[tuple[int, contestants.Predict]]:
-    """See `contestants.Train`."""
+def fit(section: TrainSection, data: Dataset, seed: int) -> Iterator[tuple[int, contestants.Predict]]:
+    """Trains as the stage would with these knobs."""
     compute = ComputeSection(device="cpu", precision="auto", threads=1)
     device = set_up(compute)
-    network, history = learn(SECTION, data, seed=seed, device=device, precision=precision(compute, device))
+    network, history = learn(section, data, seed=seed, device=device, precision=precision(compute, device))
     yield len(history), lambda images: networks.predict(network, images, device=device)
+
+
+def train(data: Dataset, seed: int) -> Iterator[tuple[int, contestants.Predict]]:
+    """See `contestants.Train`."""
+    return fit(SECTION, data, seed)

@@ -64,7 +64,7 @@ def load(folder: Path | str) -> Network:
     return network.eval()
 
 
-def predict(network: Network, images: np.ndarray, *, device: torch.device, batch_size: int = 1000) -> np.ndarray:
+def predict(network: Network, images: np.ndarray, *, device: torch.device, batch_size: int = 250) -> np.ndarray:
     """The class that the network reads in each image.
 
     Args:
