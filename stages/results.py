@@ -43,6 +43,12 @@ class Result:
         content = json.dumps([self.params, self.hashes], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
+    @property
+    def computed(self) -> dict[str, str]:
+        """What the backdoored model was trained on: device, precision, threads; empty for results of older versions."""
+        path = self.folder / "models/backdoored/training.json"
+        return {name: str(value) for name, value in json.loads(path.read_bytes()).items()} if path.is_file() else {}
+
     def files(self) -> list[Path]:
         """The files that belong to the result, relative to its folder."""
         roots = [self.folder / path for path in FILES]

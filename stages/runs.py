@@ -138,7 +138,10 @@ def _write(client: Any, experiment: str, result: Result, tags: dict[str, str]) -
     params = result.params
     rate = float(params["attack.rate"])  # PyYAML reads 5e-05 as text
     name = f"{params['attack.name']}-{rate:g}-seed{params['seed']}"
-    run = client.create_run(experiment, tags={KEY: result.key, **tags}, run_name=tags.get("dvc.exp.name", name))
+    computed = {f"train.{name}": value for name, value in result.computed.items()}
+    run = client.create_run(
+        experiment, tags={KEY: result.key, **computed, **tags}, run_name=tags.get("dvc.exp.name", name)
+    )
     run_id, now = run.info.run_id, run.info.start_time
     # A list, and in this order: MLflow's comparison opens on the metric that was logged first.
     metrics = [Metric(key, value, now, 0) for key, value in result.metrics.items()]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks.pipeline import TRAINED
 from tests.conftest import Project, ran, rates, results, runs, scores
 
 
@@ -74,6 +75,7 @@ def test_an_experiment_runs_what_depends_on_it_and_nothing_more(reproduced: Proj
     few = set(pd.read_csv(folder / "data/poisoned/manifest.csv")["row"])
     output = reproduced("dvc", "exp", "run", "-S", "attack.rate=0.05", "--name", "five-percent")
     assert ran(output) == ["poison", "train@backdoored", "evaluate", "track"]
+    assert len(TRAINED.findall(output)) == 1, "benchmarks.pipeline reads the time of the training there"
     assert [path.stat().st_mtime_ns for path in kept] == before
     assert few < set(pd.read_csv(folder / "data/poisoned/manifest.csv")["row"])
 
@@ -84,6 +86,11 @@ def test_an_experiment_runs_what_depends_on_it_and_nothing_more(reproduced: Proj
     assert {name: run.data.metrics[name] for name in scores(reproduced)} == scores(reproduced)
     assert run.data.params["seed"] == "1"
     assert run.data.params["train.network"] == "cnn"
+    computed = json.loads((folder / "models/backdoored/training.json").read_text())
+    assert computed["precision"] in ("float32", "bfloat16")
+    assert {name: run.data.tags[f"train.{name}"] for name in computed} == {
+        name: str(computed[name]) for name in computed
+    }
 
 
 def test_going_back_trains_nothing_and_records_nothing(reproduced: Project) -> None:

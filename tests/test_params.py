@@ -1,5 +1,7 @@
 """Bad input must end in one line that names the key, what was given, and what is allowed."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -118,6 +120,17 @@ def test_a_part_is_its_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     (tmp_path / "attacks" / "__init__.py").touch()
     monkeypatch.setattr(parts, "HERE", tmp_path)
     assert parts.names("attacks") == ["new"]
+
+
+def test_a_stage_that_works_ends_well() -> None:
+    """It leaves without tearing down, yet with what was printed and what others wanted done at the end."""
+    code = (
+        "import atexit; from stages import command; atexit.register(print, 'at the end');"
+        "command.run(lambda: print('worked'), check=False); print('not reached')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n") == ["worked", "at the end", ""]
+    assert done.stderr == ""
 
 
 def test_a_stage_that_fails_says_so_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -88,7 +88,8 @@ def test_every_knob_has_a_comment() -> None:
     [
         ("check", {"torch", "mlflow", "sklearn", "scipy", "matplotlib", "torchvision"}),
         ("poison", {"torch", "mlflow", "sklearn", "scipy", "torchvision"}),
-        ("evaluate", {"mlflow", "sklearn", "torchvision"}),
+        ("train", {"mlflow", "sklearn", "scipy", "matplotlib", "torchvision", "torch"}),
+        ("evaluate", {"mlflow", "sklearn", "scipy", "torchvision", "torch"}),
         ("track", {"mlflow", "torch", "numpy", "pandas", "pydantic", "matplotlib", "dvc"}),
     ],
 )
