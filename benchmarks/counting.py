@@ -34,7 +34,7 @@ GROUPS = {
 class Bytes(TorchDispatchMode):
     """Sums the sizes of the tensors that operators read and write, views left out.
 
-    What an operator writes for itself on the way, or reads twice, is not seen; what stays in a cache counts in full.
+    What an operator writes for itself or in place, or reads twice, is not seen; what stays in a cache counts in full.
 
     Attributes:
         total: Bytes so far.

@@ -137,9 +137,7 @@ def measure_all(scratch: Path, mode: str) -> pd.DataFrame:
 
 
 def table(results: pd.DataFrame) -> str:
-    """A Markdown table, a line per size and rate; if there are rows of both modes, those of the full one."""
-    if (results["mode"] == "full").any():
-        results = results[results["mode"] == "full"]
+    """A Markdown table, a line per size and rate."""
     heads = [f"{stage}, {unit}" for stage in ("poison", "train 1 epoch") for unit in UNITS.values()]
     lines = [
         f"| rows | poisoned rows | new in cache, MB | {' | '.join(heads)} |",
@@ -155,7 +153,7 @@ def table(results: pd.DataFrame) -> str:
 
 
 def main() -> None:
-    """Measures, writes `benchmarks/growth.csv`, where the other mode's rows stay, and prints the table."""
+    """Measures, writes `benchmarks/growth.csv` and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mode", choices=SIZES, default="short")
     mode = parser.parse_args().mode
@@ -169,9 +167,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="growth-") as scratch:
         results = measure_all(Path(scratch), mode).assign(mode=mode).sort_values(["rows", "rate"])
     print(f"\n{table(results)}")
-    if TABLE.exists():
-        kept = pd.read_csv(TABLE).query("mode != @mode")
-        results = pd.concat([kept, results]) if len(kept) else results
     results.round(4).to_csv(TABLE, index=False, lineterminator="\n")
 
 

@@ -98,6 +98,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mode", choices=REPEATS, default="short", help="full repeats more often")
     mode = parser.parse_args().mode
+    if not (PROJECT / ".git").exists():
+        sys.exit("`dvc exp run` needs git: measure in a clone of the repository")
     if not (PROJECT / "data/raw/train_images.npy").exists():
         sys.exit("there are no data to work on: `dvc repro download` gets them")
     results = pd.DataFrame([row for repeat in range(1, REPEATS[mode] + 1) for row in measure(repeat)])

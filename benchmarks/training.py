@@ -17,16 +17,24 @@ from threading import Event, Lock
 from typing import Any, NamedTuple
 
 import pandas as pd
+import yaml
 
 from benchmarks.tables import markdown, spread
 
 TABLE = Path("benchmarks/training.csv")
-OURS = ("ours", "ours_fast")  # cheap enough to be repeated more often
+OURS = ("ours", "ours_fast", "ours_float32")  # cheap enough to be repeated more often
 CONTESTANTS = (*OURS, "tutorial", "art", "art_small")
 MODELS = ("clean", "backdoored")
 REPEATS = {"short": 1, "full": 3}
 REPEATS_OF_OURS = {"short": 1, "full": 5}
 KEY = ["contestant", "model", "seed"]
+# What the README says that all of them do.
+TASK: dict[str, dict[str, Any]] = {
+    "data": {"name": "mnist"},
+    "attack": {"name": "badnets", "rate": 0.01, "label_map": "all-to-one", "target": 8},
+    "attacks": {"badnets": {"pixels": [[3, 3]], "patch": None, "colour": 255}},
+}
+POISONED_ROWS = 600
 
 
 class Task(NamedTuple):
@@ -52,7 +60,7 @@ def plan(repeats: dict[str, int]) -> list[Task]:
     ]
 
 
-def run(task: Task, mode: str) -> dict[str, Any]:
+def run(task: Task, mode: str, jobs: int) -> dict[str, Any]:
     """Trains one model in a process of its own; in short mode the others are stopped after one epoch."""
     command = [sys.executable, "-m", "benchmarks.contestants", task.contestant, task.model, "--seed", str(task.seed)]
     if mode == "short" and task.contestant not in OURS:
@@ -61,20 +69,21 @@ def run(task: Task, mode: str) -> dict[str, Any]:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(task[:2])}, seed {task.seed}:\n{done.stderr}")
-    return {"mode": mode, **json.loads(done.stdout.splitlines()[-1])}
+    return {"mode": mode, "jobs": jobs, **json.loads(done.stdout.splitlines()[-1])}
 
 
 def measure(tasks: list[Task], mode: str, jobs: int, unfinished: Path) -> pd.DataFrame:
     """Runs what `unfinished` does not have yet, and writes each row there as soon as it is measured."""
     lock, failed = Lock(), Event()
     rows: list[Any] = pd.read_csv(unfinished).to_dict("records") if unfinished.is_file() else []
+    rows = [row for row in rows if tuple(row[name] for name in KEY) in tasks]  # the others were asked for another time
     there = {tuple(row[name] for name in KEY) for row in rows}
 
     def one(task: Task) -> None:
         if failed.is_set():
             return
         try:
-            row = run(task, mode)
+            row = run(task, mode, jobs)
         except BaseException:
             failed.set()  # or the next would start before the pool hears of it
             raise
@@ -91,6 +100,17 @@ def measure(tasks: list[Task], mode: str, jobs: int, unfinished: Path) -> pd.Dat
     return pd.DataFrame(rows)
 
 
+def check_task() -> None:
+    """Stops if `params.yaml` and the data are not those of the task."""
+    given = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    for section, knobs in TASK.items():
+        for name, value in knobs.items():
+            if given[section][name] != value:
+                sys.exit(f"the task has {section}.{name} = {value}, params.yaml has {given[section][name]}")
+    if len(pd.read_csv("data/poisoned/manifest.csv")) != POISONED_ROWS:
+        sys.exit("data/poisoned is not what params.yaml asks for; `dvc repro poison` brings it up to date")
+
+
 def table(results: pd.DataFrame) -> str:
     """A Markdown table: for each contestant and model, and for both models, medians (lowest - highest)."""
     most, total = ["mode", "limit", "peak_rss_mb"], ["epochs", "train_cpu_s", "train_wall_s", "process_cpu_s"]
@@ -101,9 +121,10 @@ def table(results: pd.DataFrame) -> str:
     for model in (*MODELS, "both"):
         for contestant in (name for name in CONTESTANTS if (model, name) in groups):
             group = groups[model, contestant]
-            ratios = {f"× {ours}": _ratio(group, groups.get((model, ours))) for ours in OURS}
+            ratios = {f"× {ours}": _ratio(group, groups.get((model, ours))) for ours in OURS[:2]}
             rows.append({"model": model, "contestant": contestant, **ratios, **_row(group)})
-    return markdown(pd.DataFrame(rows))
+    jobs = ", ".join(str(number) for number in sorted(results["jobs"].unique()))
+    return f"{markdown(pd.DataFrame(rows))}\n\nMode: {results['mode'].iloc[0]}; measurements side by side: {jobs}."
 
 
 def _ratio(group: pd.DataFrame, ours: pd.DataFrame | None) -> str:
@@ -138,6 +159,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="measurements side by side")
     parser.add_argument("--fresh", action="store_true", help="forget what an interrupted run measured")
     arguments = parser.parse_args()
+    check_task()
     unfinished = TABLE.with_name(f"training.{arguments.mode}.csv.partial")
     if arguments.fresh:
         unfinished.unlink(missing_ok=True)

@@ -1,6 +1,5 @@
 """How a stage runs as a command: one clear line for the user's mistakes, and no earlier result lost."""
 
-import atexit
 import errno
 import gc
 import importlib
@@ -8,7 +7,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from typing import NoReturn
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -18,7 +16,7 @@ class InputError(ValueError):
 
 
 def run(stage: Callable[[], None], *, check: bool = True) -> None:
-    """Runs a stage and ends the process; on failure puts the stage's earlier outputs back and exits with status 1.
+    """Runs a stage; on failure puts the stage's earlier outputs back and exits with status 1.
 
     Args:
         stage: Reads, works, writes.
@@ -43,17 +41,10 @@ def run(stage: Callable[[], None], *, check: bool = True) -> None:
         _restore()
         raise
     else:
-        _leave()
+        gc.freeze()  # or all that torch and MLflow have loaded is searched for rubbish at exit: up to half a second
+        return
     _restore()
     sys.exit(1)
-
-
-def _leave() -> NoReturn:
-    # Freeing what torch and MLflow have loaded, object by object, would take up to half a second.
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
 
 
 def _restore() -> None:

@@ -57,14 +57,20 @@ class Adam:
         self.weights = list(weights)
         self.means = [torch.zeros_like(weight) for weight in weights]
         self.squares = [torch.zeros_like(weight) for weight in weights]
-        self.steps = [torch.zeros((), device=weight.device) for weight in weights]
+        # Where torch wants them: on a CUDA device's side, else on the CPU's.
+        self.steps = [torch.zeros((), device=weight.device if weight.is_cuda else "cpu") for weight in weights]
 
     @torch.no_grad()
     def step(self, gradients: Sequence[torch.Tensor], learning_rate: float) -> None:
         """Changes the weights in place, given the gradient of each."""
+        # The fused step goes through both as they lie in memory.
+        laid = [
+            gradient if gradient.stride() == weight.stride() else torch.empty_like(weight).copy_(gradient)
+            for weight, gradient in zip(self.weights, gradients, strict=True)
+        ]
         adam(
             self.weights,
-            list(gradients),
+            laid,
             self.means,
             self.squares,
             [],
@@ -96,11 +102,11 @@ def fit(
     """Trains `network` in place with Adam and a one-cycle learning rate.
 
     The whole set is held as uint8 in the device's memory if it fits. An epoch's batches are of equal size within one
-    row, so no row is left out and no batch is too small to normalise.
+    row, so no row is left out and no batch is too small to normalise: each has two rows at least.
 
     Args:
         network: What to train; is left on `device` in evaluation mode.
-        data: The training set, n rows; `labels` are learnt, right or wrong.
+        data: The training set, at least 2 rows; `labels` are learnt, right or wrong.
         epochs: Passes over the data, at least 1.
         batch_size: Rows per step, about; at least 2.
         learning_rate: The peak of the cycle, above 0.
@@ -113,9 +119,14 @@ def fit(
 
     Returns:
         A row per epoch.
+
+    Raises:
+        ValueError: If there are fewer than 2 rows.
     """
+    if len(data) < 2:
+        raise ValueError(f"training takes at least 2 rows, not {len(data)}")
     images, labels = batches.from_images(data.images, device), torch.tensor(data.labels, device=device)
-    steps = max(1, round(len(data) / batch_size))
+    steps = max(1, min(round(len(data) / batch_size), len(data) // 2))
     network.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     weights = [weight for weight in network.parameters() if weight.requires_grad]
     optimiser = Adam(weights)
@@ -126,9 +137,9 @@ def fit(
         torch.manual_seed(rng.initial_seed())
         for epoch in range(epochs):
             loss_sum, correct = torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device)
-            order = torch.randperm(len(data), generator=rng)
+            order = torch.randperm(len(data), generator=rng).to(device)
             for step, rows in enumerate(order.tensor_split(steps)):
-                wanted = labels[rows.to(device)]
+                wanted = labels[rows]
                 with torch.autocast(device.type, precision, enabled=precision != torch.float32):
                     logits = network(images(rows)).float()
                 loss = cross_entropy(logits, wanted, label_smoothing=label_smoothing)

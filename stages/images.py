@@ -77,8 +77,11 @@ class StoredImages(Images):
         with self.path.open("rb", buffering=0) as file:
             for start, stop, position in spans:
                 file.seek(self._offset + position)
-                if file.readinto(pixels[start:stop]) != stop - start:
-                    raise OSError(f"{self.path} is shorter than its header says")
+                while start < stop:  # the system gives 2 GB at a time
+                    count = file.readinto(pixels[start:stop])
+                    if not count:
+                        raise OSError(f"{self.path} is shorter than its header says")
+                    start += count
 
 
 @final

@@ -1,6 +1,7 @@
 """The programs that measure: what they count and how they tell it, without measuring any time."""
 
 import doctest
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -31,7 +32,16 @@ def test_the_examples_in_the_docstrings_hold(module: ModuleType) -> None:
 def row(contestant: str, model: str, seed: int, cpu: float, **changes: Any) -> dict[str, Any]:
     measured = {"epochs": 3, "limit": 3, "reached": True, "clean_accuracy": 0.9932, "attack_success_rate": 0.9988}
     times = {"train_cpu_s": cpu, "train_wall_s": cpu, "process_cpu_s": cpu + 3, "peak_rss_mb": 900.0}
-    return {"mode": "full", "contestant": contestant, "model": model, "seed": seed, **measured, **times, **changes}
+    return {
+        "mode": "full",
+        "jobs": 1,
+        "contestant": contestant,
+        "model": model,
+        "seed": seed,
+        **measured,
+        **times,
+        **changes,
+    }
 
 
 def cells(table: str, *start: str) -> list[str]:
@@ -71,7 +81,7 @@ def test_a_model_that_was_stopped_early_is_marked() -> None:
 def test_an_interrupted_run_measures_only_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     unfinished, ran = tmp_path / "training.full.csv.partial", []
 
-    def run(task: training.Task, mode: str) -> dict[str, Any]:
+    def run(task: training.Task, mode: str, jobs: int) -> dict[str, Any]:
         ran.append(task)
         if len(ran) == 3:
             raise KeyboardInterrupt
@@ -84,6 +94,17 @@ def test_an_interrupted_run_measures_only_what_is_missing(tmp_path: Path, monkey
     results = training.measure(tasks, "full", 1, unfinished)
     assert ran == [*tasks[:3], *tasks[2:]]
     assert len(results) == len(pd.read_csv(unfinished)) == len(tasks)
+    fewer = training.plan({"ours": 1})
+    assert set(training.measure(fewer, "full", 1, unfinished)["contestant"]) == {"ours"}, "others would count twice"
+
+
+@pytest.mark.parametrize(("key", "value"), [("attack.rate", 0.05), ("data.name", "digits"), ("attack.target", 7)])
+def test_another_task_than_the_readmes_is_not_measured(
+    key: str, value: Any, in_folder: Path, set_params: Callable[[str, Any], None]
+) -> None:
+    set_params(key, value)
+    with pytest.raises(SystemExit, match=f"the task has {key}"):
+        training.check_task()
 
 
 def test_the_report_replaces_only_what_is_between_the_markers(tmp_path: Path) -> None:

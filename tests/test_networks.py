@@ -102,11 +102,17 @@ def test_an_unknown_network_is_refused() -> None:
 
 
 def fit(
-    data: Dataset, *, seed: int = 1, name: str = "cnn", epochs: int = 6, precision: torch.dtype = torch.float32
+    data: Dataset,
+    *,
+    seed: int = 1,
+    name: str = "cnn",
+    epochs: int = 6,
+    batch_size: int = 32,
+    precision: torch.dtype = torch.float32,
 ) -> tuple[Network, list[fitting.Epoch]]:
     network = networks.build(name, data.images.shape[1:], len(data.classes), seed=seed)
     rng = torch.Generator().manual_seed(seed)
-    knobs: Any = {"epochs": epochs, "batch_size": 32, "learning_rate": 0.01, "label_smoothing": 0.02}
+    knobs: Any = {"epochs": epochs, "batch_size": batch_size, "learning_rate": 0.01, "label_smoothing": 0.02}
     return network, fitting.fit(network, data, **knobs, device=CPU, precision=precision, rng=rng)
 
 
@@ -149,8 +155,16 @@ def test_training_is_deterministic_and_moved_by_its_seed(name: str, precision: t
     assert not torch.equal(weights[0], weights[2])
 
 
-@pytest.mark.parametrize("rows", [2, 31, 33, 65])
-def test_no_row_is_left_out_and_no_batch_is_tiny(digits: Fetched, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_single_row_is_refused(digits: Fetched) -> None:
+    with pytest.raises(ValueError, match="at least 2 rows, not 1"):
+        fit(digits.train[:1])
+
+
+@pytest.mark.parametrize("batch_size", [2, 32])
+@pytest.mark.parametrize("rows", [2, 3, 7, 31, 33, 65])
+def test_no_row_is_left_out_and_no_batch_is_tiny(
+    digits: Fetched, rows: int, batch_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[int] = []
     forward = torch.nn.Sequential.forward
 
@@ -159,22 +173,29 @@ def test_no_row_is_left_out_and_no_batch_is_tiny(digits: Fetched, rows: int, mon
         return forward(self, batch)
 
     monkeypatch.setattr(torch.nn.Sequential, "forward", counting)
-    fit(digits.train[:rows], epochs=1)
+    fit(digits.train[:rows], epochs=1, batch_size=batch_size)
     assert sum(seen) == rows
+    assert min(seen) >= 2
     assert max(seen) - min(seen) <= 1
 
 
-def test_adam_is_torchs_adam() -> None:
+def laid_otherwise(gradient: torch.Tensor) -> list[torch.Tensor]:
+    """The same numbers as autograd may give them: in a row, transposed, or one that stands for all."""
+    return [gradient, gradient.t().contiguous().t(), gradient[:1, :1].expand_as(gradient)]
+
+
+@pytest.mark.parametrize("layout", range(3))
+def test_adam_is_torchs_adam(layout: int) -> None:
     rng = torch.Generator().manual_seed(0)
-    ours, theirs = ([torch.ones(4, 3), torch.ones(5)] for _ in range(2))
+    ours, theirs = ([torch.ones(4, 3), torch.ones(5, 2)] for _ in range(2))
     optimiser, reference = fitting.Adam(ours), torch.optim.Adam(theirs, betas=(0.9, 0.99))
     for step in range(1, 6):
-        gradients = [torch.randn(weight.shape, generator=rng) for weight in ours]
+        gradients = [laid_otherwise(torch.randn(weight.shape, generator=rng))[layout] for weight in ours]
         optimiser.step(gradients, 0.1 * step)
         for group in reference.param_groups:
             group["lr"] = 0.1 * step
         for weight, gradient in zip(theirs, gradients, strict=True):
-            weight.grad = gradient
+            weight.grad = gradient.contiguous()
         reference.step()
         torch.testing.assert_close(ours, theirs)
 

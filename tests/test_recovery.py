@@ -58,7 +58,7 @@ KILLED_AFTER = {
     "check": 0.1,
     "download": 0.3,
     "poison": 0.2,
-    "train clean": 1.5,
+    "train clean": 1.0,
     "train backdoored": 0.5,
     "evaluate": 0.7,
     "track": 0.3,

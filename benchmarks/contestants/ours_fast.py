@@ -6,8 +6,8 @@ from benchmarks import contestants
 from benchmarks.contestants.ours import SECTION, fit
 from stages.dataset import Dataset
 
-# As `dvc exp run -S train.epochs=1 -S train.batch_size=96 -S train.learning_rate=0.01` would set them.
-FAST = {"epochs": 1, "batch_size": 96, "learning_rate": 0.01}
+# As `dvc exp run -S train.epochs=1 -S train.batch_size=80 -S train.learning_rate=0.01` would set them.
+FAST = {"epochs": 1, "batch_size": 80, "learning_rate": 0.01}
 EPOCHS = FAST["epochs"]
 
 

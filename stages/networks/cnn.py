@@ -13,9 +13,9 @@ from stages.networks import Network
 class CNN(Network):
     """Three convolutions and a linear layer; fits any image size, number of channels and number of classes.
 
-    Two strides and no pooling keep the activations few, and they, not the arithmetic, take the time. Only the first
-    convolution is padded, so that it sees a pixel at the rim, where many triggers sit, as often as any other; and no
-    stride leaves a row or column out, as the images are first filled up with zeros to a multiple of 4.
+    Two strides and no pooling keep the activations few, and they, not the arithmetic, take the time. Every pixel has a
+    say, as a trigger may sit anywhere: the first convolution is padded, and images are filled up with zeros to a
+    multiple of 4, so that no stride leaves a row or column out. Pixels at the rim still count less than others.
     """
 
     def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
@@ -38,7 +38,9 @@ class CNN(Network):
     def forward(self, images: Tensor) -> Tensor:
         """See `Network.forward`. Grey levels 0 to 255 become 0 to 1; the first normalisation layer does the rest."""
         pixels = images.permute(0, 3, 1, 2).float() / 255
-        features = self.layers(pad(pixels, self.filling).contiguous(memory_format=torch.channels_last))
+        if any(self.filling):
+            pixels = pad(pixels, self.filling)
+        features = self.layers(pixels.contiguous(memory_format=torch.channels_last))
         # In the order in which they lie in memory, or flattening would copy them, and the way back them all again.
         logits: Tensor = self.head(features.permute(0, 2, 3, 1).flatten(1))
         return logits
