@@ -14,26 +14,10 @@ from art.estimators.classification import PyTorchClassifier
 from torch import nn
 
 from benchmarks import contestants
+from benchmarks.contestants.tutorial import layers
 from stages.dataset import Dataset
 
 EPOCHS = 10  # the default of `fit`
-
-
-def network() -> nn.Sequential:
-    """The network of the backdoor notebooks; returns logits, as ART advises."""
-    return nn.Sequential(
-        nn.Conv2d(1, 32, 3),
-        nn.ReLU(),
-        nn.Conv2d(32, 64, 3),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Dropout(0.25),
-        nn.Flatten(),
-        nn.Linear(64 * 12 * 12, 128),
-        nn.ReLU(),
-        nn.Dropout(0.5),
-        nn.Linear(128, 10),
-    )
 
 
 def fit(
@@ -60,7 +44,7 @@ def fit(
 
 def train(data: Dataset, seed: int) -> Iterator[tuple[int, contestants.Predict]]:
     """See `contestants.Train`."""
-    return fit(data, seed, network, learning_rate=0.001, batch_size=128)
+    return fit(data, seed, layers, learning_rate=0.001, batch_size=128)
 
 
 def _floats(images: np.ndarray) -> np.ndarray:

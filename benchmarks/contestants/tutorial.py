@@ -35,8 +35,8 @@ class Pictures(TorchDataset[tuple[Tensor, int]]):
         return self.transform(Image.fromarray(self.images[row, :, :, 0])), int(self.labels[row])
 
 
-def network() -> nn.Sequential:
-    """Two convolutions, two linear layers, log-probabilities."""
+def layers() -> nn.Sequential:
+    """Two convolutions and two linear layers, to logits; ART's notebooks have the same."""
     return nn.Sequential(
         nn.Conv2d(1, 32, 3),
         nn.ReLU(),
@@ -49,14 +49,13 @@ def network() -> nn.Sequential:
         nn.ReLU(),
         nn.Dropout(0.5),
         nn.Linear(128, 10),
-        nn.LogSoftmax(dim=1),
     )
 
 
 def train(data: Dataset, seed: int) -> Iterator[tuple[int, contestants.Predict]]:
     """See `contestants.Train`."""
     torch.manual_seed(seed)
-    model = network()
+    model = nn.Sequential(layers(), nn.LogSoftmax(dim=1))
     optimiser = torch.optim.Adadelta(model.parameters(), lr=1.0)
     schedule = torch.optim.lr_scheduler.StepLR(optimiser, step_size=1, gamma=0.7)
     batches = DataLoader(Pictures(data.images, data.labels), batch_size=64, shuffle=True)
