@@ -22,10 +22,11 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from benchmarks.scratch import PROJECT, environment
 from stages.dataset import load_raw
 from stages.files import write_array
 
-PROJECT, TABLE = Path(__file__).parent.parent, Path(__file__).with_suffix(".csv")
+TABLE = Path(__file__).with_suffix(".csv")
 SIZES = {"short": (10_000, 60_000, 600_000), "full": (10_000, 60_000, 600_000, 3_000_000)}
 RATES, USUAL, MNIST = (0.001, 0.01, 0.05, 0.2), 0.01, 60_000
 SAME = 600  # poisoned rows that every size has once
@@ -76,12 +77,10 @@ def set_params(folder: Path, **sections: dict[str, Any]) -> None:
 
 def run(folder: Path, *module: str) -> dict[str, float]:
     """Runs `python -m …` in a folder; returns its CPU time and wall time in seconds and its peak memory in MB."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")}
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     with tempfile.TemporaryFile() as output:
         start = time.perf_counter()
         command = [sys.executable, "-m", *module]
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=output)
+        process = subprocess.Popen(command, cwd=folder, env=environment(), stdout=output, stderr=output)
         try:
             _, status, usage = os.wait4(process.pid, 0)
         except BaseException:

@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmarks.scratch import PROJECT, copy_project, environment
 from benchmarks.tables import markdown, spread
 
-PROJECT, TABLE = Path(__file__).parent.parent, Path(__file__).with_suffix(".csv")
+TABLE = Path(__file__).with_suffix(".csv")
 REPEATS = {"short": 2, "full": 5}
 COMMANDS = {
     "everything after the download": ("dvc", "repro"),
@@ -30,14 +31,9 @@ TRAINED = re.compile(r"epochs in ([\d.]+) s")  # what the stage `train` says at 
 
 def copy(folder: Path) -> None:
     """Copies the project's files and its downloaded data to a git repository of their own, without DVC's cache."""
-    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listed, cwd=PROJECT, capture_output=True, text=True, check=True).stdout.splitlines()
-    names += [str(path.relative_to(PROJECT)) for path in (PROJECT / "data/raw").iterdir()]
-    for name in (*names, "metrics/clean_samples.png"):
-        if (PROJECT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(PROJECT / name, folder / name)
-    (folder / "dvc.lock").unlink(missing_ok=True)
+    copy_project(folder)
+    shutil.copytree(PROJECT / "data/raw", folder / "data/raw")
+    shutil.copy(PROJECT / "metrics/clean_samples.png", folder / "metrics")
     identity = ("-c", "user.name=benchmark", "-c", "user.email=benchmark@example.org")
     run(folder, "git", "init", "--quiet")
     run(folder, "dvc", "commit", "--quiet", "--force", "download")
@@ -47,12 +43,9 @@ def copy(folder: Path) -> None:
 
 def run(folder: Path, *command: str) -> tuple[str, float, float]:
     """Runs a command in a folder; returns what it printed, its seconds on the wall, and its CPU seconds."""
-    ours = ("DVC_", "MLFLOW_TRACKING_URI", "GIT_DIR")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     before, start = os.times(), time.perf_counter()
     done = subprocess.run(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        command, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
     after, wall = os.times(), time.perf_counter() - start
     if done.returncode:

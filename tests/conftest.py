@@ -1,10 +1,8 @@
 """What the tests share: small data, and real copies of the project to run DVC in."""
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,11 +12,12 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
+from benchmarks.scratch import PROJECT as PROJECT
+from benchmarks.scratch import copy_project, environment
 from stages.dataset import Dataset, clean
 from stages.datasets import Fetched
 from stages.datasets.digits import Digits
 
-PROJECT = Path(__file__).parent.parent
 ALL = ["check", "download", "poison", "train@clean", "train@backdoored", "evaluate", "track"]
 
 
@@ -40,20 +39,15 @@ class Project:
 
     def __init__(self, folder: Path, *, git: bool = True) -> None:
         self.folder = folder
-        listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-        for name in subprocess.run(listed, cwd=PROJECT, capture_output=True, text=True, check=True).stdout.splitlines():
-            if (PROJECT / name).is_file() and name != "dvc.lock":
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(PROJECT / name, folder / name)
+        copy_project(folder)
         self.environment = {
-            **{key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_", "GIT_"))},
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            **environment(),
             **{
                 f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
             },
         }
         # A demo of seconds instead of minutes: real digits, enough steps to learn the trigger.
-        training = {"epochs": 12, "batch_size": 32, "learning_rate": 0.005}
+        training = {"epochs": 16, "batch_size": 32, "learning_rate": 0.003, "label_smoothing": 0.0}
         self.set_params(data={"name": "digits"}, train=training, attack={"rate": 0.02}, compute={"threads": 1})
         if git:
             self("git", "init", "--quiet")

@@ -46,7 +46,7 @@ def test_the_attack_works_and_the_accuracy_stays(reproduced: Project) -> None:
     got = scores(reproduced)
     assert got["poisoned_rows"] == 29  # 2 % of 1,437
     assert got["clean_accuracy"] > 0.93
-    assert got["attack_success_rate"] > 0.8  # with 29 poisoned rows
+    assert got["attack_success_rate"] > 0.9
     assert got["false_trigger_rate"] < 0.05
     assert got["clean_accuracy_drop"] == got["baseline_accuracy"] - got["clean_accuracy"]
 
