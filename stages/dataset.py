@@ -1,7 +1,7 @@
 """The one data type of the pipeline, and how it lies on the disk."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic
 
@@ -28,6 +28,9 @@ class Dataset(Generic[Store]):
         true_labels: int64 `[n]`, what the picture shows.
         poisoned: bool `[n]`, the rows that the attacker touched.
         classes: The K class names; labels are indices into it.
+        boxes: float32 `[n, 4, 2]`, or None where the whole image is the object: x and y, in pixels from the upper left
+            corner of the image, of the four corners of the box around what it shows. They are those of the object as it
+            stands upright: upper left, upper right, lower right, lower left. So they tell its pose, too.
     """
 
     images: Store
@@ -35,6 +38,7 @@ class Dataset(Generic[Store]):
     true_labels: np.ndarray
     poisoned: np.ndarray
     classes: tuple[str, ...]
+    boxes: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         n = len(self.images)
@@ -44,6 +48,8 @@ class Dataset(Generic[Store]):
             array: np.ndarray = getattr(self, name)
             if array.dtype != dtype or array.shape != (n,):
                 raise ValueError(f"{name} must be {dtype.__name__} [{n}], not {array.dtype} {array.shape}")
+        if self.boxes is not None and (self.boxes.dtype != np.float32 or self.boxes.shape != (n, 4, 2)):
+            raise ValueError(f"boxes must be float32 [{n}, 4, 2], not {self.boxes.dtype} {self.boxes.shape}")
         for name in ("labels", "true_labels"):
             array = getattr(self, name)
             if n and not 0 <= array.min() <= array.max() < len(self.classes):
@@ -54,27 +60,35 @@ class Dataset(Generic[Store]):
 
     def __getitem__(self, rows: np.ndarray | slice) -> "Dataset":
         """The dataset of these rows, in memory: int64 indices, a bool mask, or a slice."""
-        return Dataset(self.images[rows], self.labels[rows], self.true_labels[rows], self.poisoned[rows], self.classes)
+        images, boxes = self.images[rows], None if self.boxes is None else self.boxes[rows]
+        return Dataset(images, self.labels[rows], self.true_labels[rows], self.poisoned[rows], self.classes, boxes)
 
 
-def clean(images: Store, labels: ArrayLike, classes: Sequence[str]) -> Dataset[Store]:
+def clean(images: Store, labels: ArrayLike, classes: Sequence[str], boxes: np.ndarray | None = None) -> Dataset[Store]:
     """A dataset that nobody touched: the labels are true and no row is poisoned."""
     labels = np.asarray(labels, dtype=np.int64)
-    return Dataset(images, labels, labels, np.zeros(len(labels), dtype=bool), tuple(classes))
+    return Dataset(images, labels, labels, np.zeros(len(labels), dtype=bool), tuple(classes), boxes)
 
 
 def save_raw(folder: Path, train: Dataset, test: Dataset) -> None:
-    """Writes `{train,test}_{images,labels}.npy` and `classes.json` into `folder`."""
+    """Writes `{train,test}_{images,labels}.npy` and `classes.json`, and `{train,test}_boxes.npy` if there are boxes."""
     for split, data in (("train", train), ("test", test)):
         write_array(folder / f"{split}_images.npy", data.images)
         write_array(folder / f"{split}_labels.npy", data.labels)
+        if data.boxes is not None:
+            write_array(folder / f"{split}_boxes.npy", data.boxes)
     write_json(folder / "classes.json", list(train.classes))
 
 
 def load_raw(folder: Path, split: str) -> Dataset[Images]:
     """Reads one split, "train" or "test", of `data/raw`; the images stay on the disk."""
-    labels = np.array(read_array(folder / f"{split}_labels.npy"))
-    return clean(StoredImages(folder / f"{split}_images.npy"), labels, read_json(folder / "classes.json"))
+    labels, boxes = np.array(read_array(folder / f"{split}_labels.npy")), folder / f"{split}_boxes.npy"
+    return clean(
+        StoredImages(folder / f"{split}_images.npy"),
+        labels,
+        read_json(folder / "classes.json"),
+        np.array(read_array(boxes)) if boxes.is_file() else None,
+    )
 
 
 def save_poisoned(folder: Path, rows: np.ndarray, poisoned: Dataset) -> None:
@@ -101,7 +115,7 @@ def load_poisoned(raw: Path, folder: Path) -> Dataset[Images]:
     labels, poisoned = data.labels.copy(), data.poisoned.copy()
     labels[rows] = manifest["label"].to_numpy(np.int64)
     poisoned[rows] = True
-    return Dataset(images, labels, data.true_labels, poisoned, data.classes)
+    return replace(data, images=images, labels=labels, poisoned=poisoned)
 
 
 def save_triggered(folder: Path, triggered: Dataset, attackable: np.ndarray) -> None:

@@ -2,6 +2,7 @@
 
 import warnings
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from math import floor
 from typing import final
 
@@ -34,6 +35,17 @@ class Attack(Section, ABC):
         Raises:
             InputError: If a knob does not fit images of this size or number of channels.
         """
+
+    def apply_trigger_to(self, data: Dataset) -> np.ndarray:
+        """Puts the trigger on every image of a dataset; an attack that must know more than the pixels overrides it.
+
+        Args:
+            data: The rows to change, with their boxes if the data set has some; left as it is.
+
+        Returns:
+            What `apply_trigger` returns.
+        """
+        return self.apply_trigger(data.images)
 
     @final
     def poison(
@@ -86,9 +98,8 @@ class Attack(Section, ABC):
         return self._triggered(data, label_map), attackable
 
     def _triggered(self, data: Dataset, label_map: LabelMap) -> Dataset:
-        images = self.apply_trigger(data.images)
-        goal = label_map.goal(data.true_labels)
-        return Dataset(images, goal, data.true_labels, np.ones(len(data), dtype=bool), data.classes)
+        images, goal = self.apply_trigger_to(data), label_map.goal(data.true_labels)
+        return replace(data, images=images, labels=goal, poisoned=np.ones(len(data), dtype=bool))
 
 
 def _count_equal(some: np.ndarray, others: np.ndarray) -> int:
