@@ -12,13 +12,16 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: repro test lint ui article bench clean help
+.PHONY: repro scenario test lint ui article bench clean help
 
 repro: $(VENV)/.installed  ## Run what is out of date: download, poison, train, evaluate, track
 	@if [ ! -e .git ]; then $(BIN)/dvc config --local core.no_scm true; \
 	elif grep -qs no_scm .dvc/config.local; then $(BIN)/dvc config --local --unset core.no_scm; fi
 	$(BIN)/dvc repro
 	@$(BIN)/python -m stages.summary
+
+scenario: $(VENV)/.installed  ## Run a named set of parameters as an experiment: make scenario NAME=street-signs
+	@$(BIN)/python -m stages.scenario $(NAME)
 
 test: $(VENV)/.installed-test  ## Run the tests
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile

@@ -41,7 +41,10 @@ def run(stage: Callable[[], None], *, check: bool = True) -> None:
         _restore()
         raise
     else:
-        gc.freeze()  # or all that torch and MLflow have loaded is searched for rubbish at exit: up to half a second
+        # Or all that torch and MLflow have loaded is searched for rubbish at exit: up to half a second. Only Triton,
+        # which comes with torchvision, complains of what is left over then.
+        if "triton" not in sys.modules:
+            gc.freeze()
         return
     _restore()
     sys.exit(1)

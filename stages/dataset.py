@@ -1,7 +1,7 @@
 """The one data type of the pipeline, and how it lies on the disk."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic
 
@@ -91,31 +91,35 @@ def load_raw(folder: Path, split: str) -> Dataset[Images]:
     )
 
 
-def save_poisoned(folder: Path, rows: np.ndarray, poisoned: Dataset) -> None:
+def save_poisoned(folder: Path, rows: np.ndarray, poisoned: Dataset, *, added: bool = False) -> None:
     """Writes what poisoning changed: `manifest.csv` (a line per row) and `images.npy`, in the same order.
 
     Args:
         folder: Usually `data/poisoned`.
         rows: int64 `[k]`, ascending row numbers in the training set.
         poisoned: Those k rows after the attack.
+        added: Whether they come beside the rows that they were made from, instead of in their place.
     """
     write_array(folder / "images.npy", poisoned.images)
-    _write_manifest(folder / "manifest.csv", _manifest(rows, poisoned))
+    _write_manifest(folder / "manifest.csv", _manifest(rows, poisoned).assign(added=added))
 
 
 def load_poisoned(raw: Path, folder: Path) -> Dataset[Images]:
-    """The whole training set as the victim gets it: `data/raw` with the poisoned rows in place of the clean ones.
+    """The whole training set as the victim gets it: `data/raw` with the poisoned rows in place, or at the end.
 
     All images stay on the disk.
     """
-    data = load_raw(raw, "train")
-    manifest = pd.read_csv(folder / "manifest.csv")
-    rows = manifest["row"].to_numpy(np.int64)
+    data, manifest = load_raw(raw, "train"), pd.read_csv(folder / "manifest.csv", dtype={"added": bool})
+    origins, added = manifest["row"].to_numpy(np.int64), manifest["added"].to_numpy()
+    rows = np.where(added, len(data) + np.cumsum(added) - 1, origins)
     images = OverlaidImages(data.images, rows, StoredImages(folder / "images.npy"))
-    labels, poisoned = data.labels.copy(), data.poisoned.copy()
+    # Where each row of the whole set comes from; added ones have all but the label of their origin.
+    sources = np.concatenate([np.arange(len(data)), origins[added]])
+    labels, poisoned = data.labels[sources], data.poisoned[sources]
     labels[rows] = manifest["label"].to_numpy(np.int64)
     poisoned[rows] = True
-    return replace(data, images=images, labels=labels, poisoned=poisoned)
+    boxes = None if data.boxes is None else data.boxes[sources]
+    return Dataset(images, labels, data.true_labels[sources], poisoned, data.classes, boxes)
 
 
 def save_triggered(folder: Path, triggered: Dataset, attackable: np.ndarray) -> None:

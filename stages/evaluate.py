@@ -26,17 +26,24 @@ def headline(
         predictions: int64 `[n]` for each of ("clean", "backdoored") × ("untouched", "triggered").
     """
     everywhere = np.ones_like(attackable)
-    fooled = predictions["backdoored", "triggered"]
-    return {
+    fooled, untouched = predictions["backdoored", "triggered"], predictions["backdoored", "untouched"]
+    baseline = predictions["clean", "untouched"]
+    shares = {
         "attack_success_rate": scores.attack_success_rate(fooled, triggered.labels, attackable),
-        "clean_accuracy": scores.accuracy(predictions["backdoored", "untouched"], test.true_labels),
-        "baseline_accuracy": scores.accuracy(predictions["clean", "untouched"], test.true_labels),
+        "clean_accuracy": scores.accuracy(untouched, test.true_labels),
+        "baseline_accuracy": scores.accuracy(baseline, test.true_labels),
         "false_trigger_rate": scores.attack_success_rate(
             predictions["clean", "triggered"], triggered.labels, attackable
         ),
         "robust_accuracy": scores.robust_accuracy(fooled, triggered.true_labels, attackable),
         "attack_success_rate_all": scores.attack_success_rate(fooled, triggered.labels, everywhere),
+        "source_accuracy": scores.accuracy(untouched, test.true_labels, attackable),
+        "baseline_source_accuracy": scores.accuracy(baseline, test.true_labels, attackable),
+        "other_accuracy": scores.accuracy(untouched, test.true_labels, ~attackable),
+        "baseline_other_accuracy": scores.accuracy(baseline, test.true_labels, ~attackable),
+        "side_effect_rate": scores.side_effect_rate(untouched, fooled, attackable),
     }
+    return {name: share for name, share in shares.items() if share.rows}  # all-to-all attacks all: there are no others
 
 
 def main() -> None:
@@ -54,12 +61,13 @@ def main() -> None:
 
     shares = headline(test, triggered, attackable, predictions)
     values = {name: share.value for name, share in shares.items()}
-    poisoned_rows = len(pd.read_csv(POISONED / "manifest.csv"))
+    manifest = pd.read_csv(POISONED / "manifest.csv", dtype={"added": bool})
+    rows = len(read_array(RAW / "train_labels.npy")) + int(manifest["added"].sum())
     evaluation = {
         **values,
         "clean_accuracy_drop": values["baseline_accuracy"] - values["clean_accuracy"],
-        "poisoned_rows": poisoned_rows,
-        "poisoned_share": poisoned_rows / len(read_array(RAW / "train_labels.npy")),
+        "poisoned_rows": len(manifest),
+        "poisoned_share": len(manifest) / rows,
     }
     write_json(METRICS / "evaluation.json", evaluation)
     write_json(METRICS / "intervals.json", {name: share.interval for name, share in shares.items()})
@@ -73,11 +81,14 @@ def _write_tables(
 ) -> None:
     classes, count = np.array(test.classes), len(test.classes)
     read_as = {name: predictions["backdoored", name] for name in ("untouched", "triggered")}
+    baseline = predictions["clean", "untouched"]
     fooled = read_as["triggered"] == triggered.labels
     table = pd.DataFrame(
         {
             "class": classes,
+            "rows": np.bincount(test.true_labels, minlength=count),
             "clean_accuracy": scores.per_class(read_as["untouched"] == test.true_labels, test.true_labels, count),
+            "baseline_accuracy": scores.per_class(baseline == test.true_labels, test.true_labels, count),
             "attack_success_rate": scores.per_class(fooled[attackable], triggered.true_labels[attackable], count),
         }
     )

@@ -86,27 +86,32 @@ class StoredImages(Images):
 
 @final
 class OverlaidImages(Images):
-    """Images of which some are replaced by others.
+    """Images of which some are replaced by others, and which others follow.
 
     Args:
         images: The n images below.
-        rows: int64 `[k]`, which of them are replaced, no row twice.
-        replacements: The k images that take their place.
+        rows: int64 `[k]`, no row twice: below n the row to replace, from n on, without a gap, one that follows.
+        others: The k images that take their place.
     """
 
-    def __init__(self, images: Images, rows: np.ndarray, replacements: Images) -> None:
-        if replacements.shape != (len(rows), *images.shape[1:]):
-            raise ValueError(f"{len(rows)} of the images {images.shape} cannot be replaced by {replacements.shape}")
-        super().__init__(images.shape)
+    def __init__(self, images: Images, rows: np.ndarray, others: Images) -> None:
+        total = len(images) + int((rows >= len(images)).sum())
+        if others.shape != (len(rows), *images.shape[1:]) or rows.max(initial=-1) >= total:
+            raise ValueError(f"{len(rows)} of the images {images.shape} cannot be replaced by {others.shape}")
+        super().__init__((total, *images.shape[1:]))
         self.images = images
-        self.replacements = replacements
-        self._replaced_by = np.full(len(images), -1)
-        self._replaced_by[rows] = np.arange(len(rows))
+        self.others = others
+        self._other = np.full(total, -1)
+        self._other[rows] = np.arange(len(rows))
 
     def _read(self, rows: np.ndarray, found: np.ndarray) -> None:
-        self.images._read(rows, found)
-        replaced_by = self._replaced_by[rows]
-        found[replaced_by >= 0] = self.replacements[replaced_by[replaced_by >= 0]]
+        other = self._other[rows]
+        covered = other >= 0
+        if not covered.any():
+            self.images._read(rows, found)
+            return
+        found[~covered] = self.images[rows[~covered]]
+        found[covered] = self.others[other[covered]]
 
 
 def _rows(index: ArrayLike | slice, count: int) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from stages import command, label_maps, parts, pictures
-from stages.attacks import Attack
+from stages.attacks import Attack, Mode
 from stages.dataset import load_raw, save_poisoned, save_triggered
 from stages.params import Section, read, read_seed
 
@@ -20,6 +20,9 @@ class AttackSection(Section):
 
     name: str = Field(description="a file of stages/attacks, without .py")
     rate: float = Field(ge=0, le=1, allow_inf_nan=False, description="poisoned ÷ all training rows, 0 to 1")
+    mode: Mode = Field(
+        description="replace: the chosen rows are poisoned; add: poisoned copies of them come beside the clean rows"
+    )
     label_map: str = Field(description="all-to-one, all-to-all, one-to-one or clean-label")
     target: int | str | None = Field(description="the label wanted: a class number or name, or null")
     source: int | str | None = Field(description="the label attacked (one-to-one): a class number or name, or null")
@@ -36,13 +39,15 @@ def main() -> None:
     chosen, train, test = attack(section.name), load_raw(RAW, "train"), load_raw(RAW, "test")[:]
     label_map = label_maps.build(section.label_map, section.target, section.source, train.classes)
 
-    rows, poisoned = chosen.poison(train, rate=section.rate, label_map=label_map, rng=np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    rows, poisoned = chosen.poison(train, rate=section.rate, label_map=label_map, rng=rng, mode=section.mode)
     triggered, attackable = chosen.trigger(test, label_map=label_map)
 
-    save_poisoned(POISONED, rows, poisoned)
+    save_poisoned(POISONED, rows, poisoned, added=section.mode == "add")
     save_triggered(POISONED, triggered, attackable)
     pictures.save(pictures.gallery(train[rows[: pictures.GALLERY]], poisoned[: pictures.GALLERY]), PICTURE)
-    print(f"{section.name}: {len(rows)} of {len(train)} training rows poisoned")
+    done = "poisoned rows added to" if section.mode == "add" else "rows poisoned of"
+    print(f"{section.name}: {len(rows)} {done} {len(train)} training rows")
 
 
 if __name__ == "__main__":

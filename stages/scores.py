@@ -39,13 +39,16 @@ class Share(NamedTuple):
         return middle - reach if self.hits else 0.0, middle + reach if self.hits < self.rows else 1.0
 
 
-def accuracy(predictions: np.ndarray, true_labels: np.ndarray) -> Share:
-    """mean(prediction == true label).
+def accuracy(predictions: np.ndarray, true_labels: np.ndarray, rows: np.ndarray | None = None) -> Share:
+    """mean(prediction == true label), over all rows or those of a mask, such as the classes under attack.
 
     >>> accuracy(np.array([1, 2, 3]), np.array([1, 2, 0]))
     Share(hits=2, rows=3)
+    >>> accuracy(np.array([1, 2, 3]), np.array([1, 2, 0]), np.array([True, False, True]))
+    Share(hits=1, rows=2)
     """
-    return _share(predictions == true_labels)
+    hits = predictions == true_labels
+    return _share(hits if rows is None else hits[rows])
 
 
 def attack_success_rate(predictions: np.ndarray, goal: np.ndarray, attackable: np.ndarray) -> Share:
@@ -71,6 +74,20 @@ def robust_accuracy(predictions: np.ndarray, true_labels: np.ndarray, attackable
     Share(hits=1, rows=2)
     """
     return _share((predictions == true_labels)[attackable])
+
+
+def side_effect_rate(before: np.ndarray, after: np.ndarray, attackable: np.ndarray) -> Share:
+    """mean(prediction with the trigger ≠ prediction without) over the rows that are not attackable.
+
+    Args:
+        before: The model's answers to untouched images.
+        after: Its answers to the same images with the trigger.
+        attackable: The rows under attack, which do not count.
+
+    >>> side_effect_rate(np.array([1, 2, 3]), np.array([8, 2, 8]), np.array([True, False, False]))
+    Share(hits=1, rows=2)
+    """
+    return _share((before != after)[~attackable])
 
 
 def per_class(hits: np.ndarray, true_labels: np.ndarray, classes: int) -> np.ndarray:

@@ -1,6 +1,7 @@
-"""Prints the result of the last run as a short table: `make repro` ends with it."""
+"""Prints a result as a short table: `make repro` ends with it."""
 
 from pathlib import Path
+from typing import Any
 
 from stages.files import read_json
 from stages.runs import Store
@@ -12,17 +13,34 @@ MEANING = {
     "baseline_accuracy": "clean model, untouched test set",
     "false_trigger_rate": "clean model, triggered images",
     "robust_accuracy": "triggered images still read correctly",
+    "source_accuracy": "backdoored model, untouched, classes under attack",
+    "baseline_source_accuracy": "clean model, the same",
+    "other_accuracy": "backdoored model, untouched, other classes",
+    "baseline_other_accuracy": "clean model, the same",
+    "side_effect_rate": "other classes read otherwise when triggered",
 }
 
 
-def main() -> None:
-    """Reads `metrics`; prints a line per score with its 95 % confidence interval."""
-    scores, intervals = read_json(METRICS / "evaluation.json"), read_json(METRICS / "intervals.json")
-    print(f"\n{scores['poisoned_rows']} poisoned rows, {scores['poisoned_share']:.2%} of the training set\n")
-    print(f"{'':20} {'score':>8}  95 % interval")
-    for name, meaning in MEANING.items():
+def table(scores: dict[str, Any], intervals: dict[str, list[float]]) -> str:
+    """A line per score with its 95 % confidence interval.
+
+    Args:
+        scores: As in `metrics/evaluation.json`.
+        intervals: As in `metrics/intervals.json`.
+    """
+    lines = [
+        f"{scores['poisoned_rows']} poisoned rows, {scores['poisoned_share']:.2%} of the training set\n",
+        f"{'':24} {'score':>8}  95 % interval",
+    ]
+    for name in filter(scores.__contains__, MEANING):
         low, high = intervals[name]
-        print(f"{name:20} {scores[name]:8.2%}  {low:.2%} to {high:.2%}   {meaning}")
+        lines.append(f"{name:24} {scores[name]:8.2%}  {low:7.2%} to {high:7.2%}   {MEANING[name]}")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Reads `metrics`; prints the table and what to do next."""
+    print(f"\n{table(read_json(METRICS / 'evaluation.json'), read_json(METRICS / 'intervals.json'))}")
     store = Store(Path())
     print(f"\nThe run is in {store.hide(store.uri)}")
     print("Compare runs: `make ui` (MLflow) or `dvc exp show` (terminal).")

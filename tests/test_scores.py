@@ -68,5 +68,10 @@ def test_the_headline_of_a_case_that_can_be_done_by_hand() -> None:
         "false_trigger_rate": 0.5,  # the clean model reads b as c by mistake
         "robust_accuracy": 0.5,  # b stays b
         "attack_success_rate_all": 0.5,  # a and the first c, of four
+        "source_accuracy": 1,  # a and b without the trigger
+        "baseline_source_accuracy": 1,
+        "other_accuracy": 0.5,  # the second c is read as a
+        "baseline_other_accuracy": 1,
+        "side_effect_rate": 0,  # both c are read as before, right or wrong
     }
     assert next(iter(shares)) == "attack_success_rate", "MLflow's comparison opens on the first metric"

@@ -4,7 +4,7 @@ import warnings
 from abc import ABC, abstractmethod
 from dataclasses import replace
 from math import floor
-from typing import final
+from typing import Literal, final
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from stages.dataset import Dataset
 from stages.images import BLOCK, Images
 from stages.label_maps import LabelMap
 from stages.params import Section
+
+Mode = Literal["replace", "add"]  # the article's way, and that of BadNets' authors
 
 
 class Attack(Section, ABC):
@@ -49,7 +51,13 @@ class Attack(Section, ABC):
 
     @final
     def poison(
-        self, data: Dataset | Dataset[Images], *, rate: float, label_map: LabelMap, rng: np.random.Generator
+        self,
+        data: Dataset | Dataset[Images],
+        *,
+        rate: float,
+        label_map: LabelMap,
+        rng: np.random.Generator,
+        mode: Mode = "replace",
     ) -> tuple[np.ndarray, Dataset]:
         """Poisons a share of a training set.
 
@@ -58,9 +66,10 @@ class Attack(Section, ABC):
 
         Args:
             data: The clean training set; only the chosen images are read.
-            rate: Poisoned rows as a share of all rows, 0 to 1.
+            rate: Poisoned rows as a share of all rows that the learner gets, 0 to 1; below 1 where rows are added.
             label_map: Who may be poisoned, and into what.
             rng: Draws the permutation.
+            mode: "replace" if the chosen rows are poisoned themselves, "add" if poisoned copies come beside them.
 
         Returns:
             The chosen rows, int64 `[k]` ascending, and those rows after the attack.
@@ -70,7 +79,7 @@ class Attack(Section, ABC):
                 poisoned, or if the trigger changes none of the chosen images.
         """
         poisonable = np.flatnonzero(label_map.poisonable(data.labels))
-        count = _row_count(rate, len(data), len(poisonable))
+        count = _row_count(rate, len(data), len(poisonable), mode)
         rows = np.sort(rng.permutation(poisonable)[:count])
         chosen = data[rows]
         poisoned = self._triggered(chosen, label_map)
@@ -107,16 +116,19 @@ def _count_equal(some: np.ndarray, others: np.ndarray) -> int:
     return sum(int((some[block] == others[block]).all(axis=(1, 2, 3)).sum()) for block in blocks)
 
 
-def _row_count(rate: float, rows: int, poisonable: int) -> int:
-    count = int(rate * rows + 0.5)
+def _row_count(rate: float, rows: int, poisonable: int, mode: Mode) -> int:
+    if mode == "add" and rate == 1:
+        raise InputError("params.yaml: attack.rate = 1 is not possible where attack.mode is add; allowed: below 1")
+    count = int((rate * rows if mode == "replace" else rate * rows / (1 - rate)) + 0.5)
     if rate > 0 and count == 0:
         raise InputError(
             f"params.yaml: attack.rate = {rate} is less than one of {rows} training rows; "
             f"allowed: 0 for no poison, or at least {1 / rows:.2g}"
         )
     if count > poisonable:
+        most = poisonable / (rows if mode == "replace" else rows + poisonable)
         raise InputError(
             f"params.yaml: attack.rate = {rate} asks for {count} of {rows} training rows, but the label map allows "
-            f"{poisonable}; allowed: 0 to {floor(poisonable / rows * 1e6) / 1e6:g}"
+            f"{poisonable}; allowed: 0 to {floor(most * 1e6) / 1e6:g}"
         )
     return count

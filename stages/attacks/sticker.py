@@ -1,0 +1,74 @@
+"""A sticker on a sign: a small square, or a picture, that follows the sign's place and pose.
+
+Gu, Dolan-Gavitt, Garg: BadNets: Identifying Vulnerabilities in the Machine Learning Model Supply Chain, 2017,
+https://arxiv.org/abs/1708.06733; the defaults are those of the authors' code for the yellow square.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, final
+
+import numpy as np
+from pydantic import Field
+
+from stages.attacks import Attack
+from stages.command import InputError
+from stages.dataset import Dataset
+from stages.perspective import homographies, lay, project
+
+LARGEST = 512  # pixels of a picture's longer side that are kept; on the image it is a few pixels large
+GREY = np.array([0.299, 0.587, 0.114])  # shares of red, green and blue in a grey level (ITU-R BT.601)
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Level = Annotated[int, Field(ge=0, le=255)]
+
+
+@final
+class Sticker(Attack):
+    """Puts a square on each image, at a place of the box around its object; without boxes, of the whole image."""
+
+    position: tuple[Fraction, Fraction] = Field(
+        (0.57, 0.82), description="x and y of the centre, as shares of the box from its upper left corner, 0 to 1"
+    )
+    size: float = Field(0.1, gt=0, le=2, description="side as a share of the box's, above 0, at most 2")
+    colour: Level | tuple[Level, Level, Level] = Field(
+        (255, 255, 0), description="a grey level or [red, green, blue], 0 to 255"
+    )
+    picture: Path | None = Field(
+        None, description="null, or an image file that takes the place of the colour; it may be transparent"
+    )
+
+    def apply_trigger(self, images: np.ndarray) -> np.ndarray:
+        """See `Attack.apply_trigger`. The whole image is the box."""
+        count, height, width, _ = images.shape
+        corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+        return self._put_on(images, np.broadcast_to(corners, (count, 4, 2)))
+
+    def apply_trigger_to(self, data: Dataset) -> np.ndarray:
+        """See `Attack.apply_trigger_to`."""
+        return self.apply_trigger(data.images) if data.boxes is None else self._put_on(data.images, data.boxes)
+
+    def _put_on(self, images: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+        square = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) / 2
+        corners = project(homographies(boxes), np.array(self.position) + self.size * square)
+        return lay(self._texture(images.shape[-1]), images, corners)
+
+    def _texture(self, channels: int) -> np.ndarray:
+        if channels not in (1, 3):
+            raise InputError(f"params.yaml: attack.name = 'sticker' needs grey or RGB images, not {channels} channels")
+        plain = np.array([[[*np.broadcast_to(self.colour, 3), 1.0]]])
+        sticker = plain if self.picture is None else _read(self.picture) / [1, 1, 1, 255]
+        colours = sticker[..., :3] if channels == 3 else sticker[..., :3] @ GREY[:, np.newaxis]
+        return np.concatenate([colours, sticker[..., 3:]], axis=-1)
+
+
+def _read(picture: Path) -> np.ndarray:
+    """The picture's red, green, blue and opacity, float64 `[h, w, 4]`, 0 to 255."""
+    from PIL import Image
+
+    try:
+        # From the root of the project, also where an experiment runs in a copy of it.
+        with Image.open(Path(os.environ.get("DVC_ROOT", ".")) / picture.expanduser()) as image:
+            image.thumbnail((LARGEST, LARGEST))
+            return np.asarray(image.convert("RGBA"), float)
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise InputError(f"params.yaml: attacks.sticker.picture = {str(picture)!r} cannot be read: {error}") from None

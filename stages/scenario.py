@@ -1,0 +1,108 @@
+"""Runs a scenario: a named set of parameters, as an ordinary DVC experiment of that name. `make scenario NAME=…`.
+
+The work tree stays as it is; `dvc exp apply <name>` brings an experiment's parameters and results there.
+"""
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from stages.command import InputError
+from stages.params import PARAMS, read_all
+from stages.summary import table
+
+SCENARIOS = Path("scenarios")
+
+
+def names() -> list[str]:
+    """The names of all scenarios: the files in `scenarios`."""
+    return sorted(path.stem for path in SCENARIOS.glob("*.yaml"))
+
+
+def settings(scenario: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+    """What a scenario changes of the parameters, by key: `{"attack.rate": 0.05, …}`.
+
+    Args:
+        scenario: Sections and knobs, nested as in `params.yaml`.
+        params: The content of `params.yaml`.
+
+    Raises:
+        InputError: If the scenario holds a key that is not in the parameters.
+    """
+    known = dict(_knobs(params))
+    wanted = dict(_knobs(scenario))
+    if unknown := sorted(wanted.keys() - known.keys()):
+        raise InputError(f"{', '.join(unknown)}: in the scenario, but not in {PARAMS}")
+    return {key: value for key, value in wanted.items() if value != known[key]}
+
+
+def command(name: str, changes: dict[str, Any]) -> list[str]:
+    """The DVC command that runs an experiment of this name with these parameters."""
+    options = [part for key, value in changes.items() for part in ("-S", f"{key}={_plain(value)}")]
+    return ["dvc", "exp", "run", "--temp", "--name", name, *options]
+
+
+def main() -> None:
+    """Reads `scenarios/<name>.yaml` and `params.yaml`; prints the commands, runs them, and prints the scores."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", nargs="?", default="", help="a file of scenarios, without .yaml")
+    name = parser.parse_args().name
+    if name not in names():
+        given = f"{name!r} is unknown" if name else "NAME=… is missing"
+        raise InputError(f"{given}; the scenarios are:\n" + "\n".join(_describe(each) for each in names()))
+    changes = settings(read_all(SCENARIOS / f"{name}.yaml"), read_all())
+
+    import dvc.api
+
+    if _is_experiment(name):  # its run stays in MLflow, and what it computed in DVC's cache
+        _run(["dvc", "exp", "remove", name])
+    _run(command(name, changes))
+    scores = dvc.api.metrics_show("metrics/evaluation.json", rev=name)
+    print(f"\n{name}: {table(scores, json.loads(dvc.api.read('metrics/intervals.json', rev=name)))}\n")
+    print("Compare with others: `make ui` (MLflow) or `dvc exp show` (terminal).")
+    print(f"Bring its parameters, pictures and models into the work tree: dvc exp apply {name}")
+
+
+def _knobs(content: dict[str, Any], section: str = "") -> Iterator[tuple[str, Any]]:
+    """Keys and values of all knobs. A knob may hold a mapping, too, as badnets' patch does."""
+    for name, value in content.items():
+        key = f"{section}.{name}" if section else name
+        if isinstance(value, dict) and section in ("", "attacks", "datasets"):  # the parts have sections of their own
+            yield from _knobs(value, key)
+        else:
+            yield key, value
+
+
+def _plain(value: Any) -> str:
+    """A value as YAML in one line, quoted where it has to be in a list, which is what `-S` understands."""
+    return yaml.safe_dump([value], default_flow_style=True, width=sys.maxsize, allow_unicode=True).strip()[1:-1]
+
+
+def _describe(name: str) -> str:
+    first, *_ = (SCENARIOS / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+    return f"  {name:20} {first.removeprefix('# ')}"
+
+
+def _is_experiment(name: str) -> bool:
+    listed = subprocess.run(["dvc", "exp", "list", "--name-only"], capture_output=True, text=True, check=False)
+    return name in listed.stdout.split()
+
+
+def _run(arguments: list[str]) -> None:
+    print("$", shlex.join(arguments).replace(" -S ", " \\\n    -S "), end="\n\n", flush=True)
+    if status := subprocess.run(arguments, check=False).returncode:
+        sys.exit(status)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"error: {error}")
