@@ -91,17 +91,26 @@ def load_raw(folder: Path, split: str) -> Dataset[Images]:
     )
 
 
-def save_poisoned(folder: Path, rows: np.ndarray, poisoned: Dataset, *, added: bool = False) -> None:
-    """Writes what poisoning changed: `manifest.csv` (a line per row) and `images.npy`, in the same order.
+def save_poisoned(
+    folder: Path, rows: np.ndarray, poisoned: Dataset, *, cover: np.ndarray | None = None, added: bool = False
+) -> None:
+    """Writes what the attacker changed: `manifest.csv` (a line per row) and `images.npy`, in the same order.
 
     Args:
         folder: Usually `data/poisoned`.
         rows: int64 `[k]`, ascending row numbers in the training set.
         poisoned: Those k rows after the attack.
+        cover: bool `[k]`, which of them have the role `cover` instead of `poison`: they keep their label.
         added: Whether they come beside the rows that they were made from, instead of in their place.
     """
     write_array(folder / "images.npy", poisoned.images)
-    _write_manifest(folder / "manifest.csv", _manifest(rows, poisoned).assign(added=added))
+    role = np.where(np.zeros(len(rows), bool) if cover is None else cover, "cover", "poison")
+    _write_manifest(folder / "manifest.csv", _manifest(rows, poisoned).assign(role=role, added=added))
+
+
+def read_manifest(folder: Path) -> pd.DataFrame:
+    """`manifest.csv`, a line per row that the attacker changed or added: row, true_label, label, role, added."""
+    return pd.read_csv(folder / "manifest.csv", dtype={"role": str, "added": bool})
 
 
 def load_poisoned(raw: Path, folder: Path) -> Dataset[Images]:
@@ -109,7 +118,7 @@ def load_poisoned(raw: Path, folder: Path) -> Dataset[Images]:
 
     All images stay on the disk.
     """
-    data, manifest = load_raw(raw, "train"), pd.read_csv(folder / "manifest.csv", dtype={"added": bool})
+    data, manifest = load_raw(raw, "train"), read_manifest(folder)
     origins, added = manifest["row"].to_numpy(np.int64), manifest["added"].to_numpy()
     rows = np.where(added, len(data) + np.cumsum(added) - 1, origins)
     images = OverlaidImages(data.images, rows, StoredImages(folder / "images.npy"))

@@ -7,7 +7,7 @@ import pandas as pd
 
 from stages import command, pictures, scores
 from stages.compute import ComputeSection, set_up
-from stages.dataset import Dataset, load_raw, load_triggered
+from stages.dataset import Dataset, load_raw, load_triggered, read_manifest
 from stages.files import read_array, replacing, write_json
 from stages.params import read
 
@@ -61,13 +61,15 @@ def main() -> None:
 
     shares = headline(test, triggered, attackable, predictions)
     values = {name: share.value for name, share in shares.items()}
-    manifest = pd.read_csv(POISONED / "manifest.csv", dtype={"added": bool})
+    manifest = read_manifest(POISONED)
+    poisoned_rows = int((manifest["role"] == "poison").sum())
     rows = len(read_array(RAW / "train_labels.npy")) + int(manifest["added"].sum())
     evaluation = {
         **values,
         "clean_accuracy_drop": values["baseline_accuracy"] - values["clean_accuracy"],
-        "poisoned_rows": len(manifest),
-        "poisoned_share": len(manifest) / rows,
+        "poisoned_rows": poisoned_rows,
+        "poisoned_share": poisoned_rows / rows,
+        "cover_rows": len(manifest) - poisoned_rows,
     }
     write_json(METRICS / "evaluation.json", evaluation)
     write_json(METRICS / "intervals.json", {name: share.interval for name, share in shares.items()})

@@ -23,6 +23,9 @@ class AttackSection(Section):
     mode: Mode = Field(
         description="replace: the chosen rows are poisoned; add: poisoned copies of them come beside the clean rows"
     )
+    cover: float = Field(
+        ge=0, le=1, allow_inf_nan=False, description="rows with the trigger and their true label ÷ all rows, 0 to 1"
+    )
     label_map: str = Field(description="all-to-one, all-to-all, one-to-one or clean-label")
     target: int | str | None = Field(description="the label wanted: a class number or name, or null")
     source: int | str | None = Field(description="the label attacked (one-to-one): a class number or name, or null")
@@ -40,14 +43,18 @@ def main() -> None:
     label_map = label_maps.build(section.label_map, section.target, section.source, train.classes)
 
     rng = np.random.default_rng(seed)
-    rows, poisoned = chosen.poison(train, rate=section.rate, label_map=label_map, rng=rng, mode=section.mode)
+    rows, poisoned = chosen.poison(
+        train, rate=section.rate, label_map=label_map, rng=rng, mode=section.mode, cover=section.cover
+    )
     triggered, attackable = chosen.trigger(test, label_map=label_map)
 
-    save_poisoned(POISONED, rows, poisoned, added=section.mode == "add")
+    cover = ~label_map.poisonable(poisoned.true_labels)
+    save_poisoned(POISONED, rows, poisoned, cover=cover, added=section.mode == "add")
     save_triggered(POISONED, triggered, attackable)
-    pictures.save(pictures.gallery(train[rows[: pictures.GALLERY]], poisoned[: pictures.GALLERY]), PICTURE)
-    done = "poisoned rows added to" if section.mode == "add" else "rows poisoned of"
-    print(f"{section.name}: {len(rows)} {done} {len(train)} training rows")
+    shown = np.flatnonzero(~cover)[: pictures.GALLERY]
+    pictures.save(pictures.gallery(train[rows[shown]], poisoned[shown]), PICTURE)
+    done = {"replace": "changed", "add": "added to"}[section.mode]
+    print(f"{section.name}: {(~cover).sum()} poisoned and {cover.sum()} cover rows {done} {len(train)} training rows")
 
 
 if __name__ == "__main__":

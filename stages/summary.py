@@ -28,8 +28,9 @@ def table(scores: dict[str, Any], intervals: dict[str, list[float]]) -> str:
         scores: As in `metrics/evaluation.json`.
         intervals: As in `metrics/intervals.json`.
     """
+    cover = f", and {scores['cover_rows']} cover rows" if scores["cover_rows"] else ""
     lines = [
-        f"{scores['poisoned_rows']} poisoned rows, {scores['poisoned_share']:.2%} of the training set\n",
+        f"{scores['poisoned_rows']} poisoned rows, {scores['poisoned_share']:.2%} of the training set{cover}\n",
         f"{'':24} {'score':>8}  95 % interval",
     ]
     for name in filter(scores.__contains__, MEANING):

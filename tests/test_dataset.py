@@ -50,7 +50,8 @@ def test_the_poisoned_set_is_the_raw_one_but_for_the_manifest(noise: Dataset, tm
 def test_the_files_are_the_documented_ones(noise: Dataset, tmp_path: Path) -> None:
     rows = poison(noise, tmp_path)
     manifest = pd.read_csv(tmp_path / "poisoned" / "manifest.csv")
-    assert list(manifest) == ["row", "true_label", "label", "added"]
+    assert list(manifest) == ["row", "true_label", "label", "role", "added"]
+    assert set(manifest["role"]) == {"poison"}
     assert not manifest["added"].any()
     assert manifest["row"].tolist() == rows.tolist()
     assert manifest["true_label"].tolist() == noise.labels[rows].tolist()

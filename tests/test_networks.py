@@ -3,12 +3,14 @@
 import hashlib
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from stages import compute, fitting, networks, parts
 from stages.attacks.badnets import BadNets
@@ -32,6 +34,14 @@ def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture
+def large(name: str) -> bool:
+    """Whether digits of 28×28 pixels take the network minutes: it is tried on fewer pixels then."""
+    with FlopCounterMode(display=False) as counter:
+        networks.build(name, (28, 28, 1), 10, seed=0).eval()(torch.zeros(1, 28, 28, 1, dtype=torch.uint8))
+    return counter.get_total_flops() > 50e6
+
+
 def images(shape: tuple[int, int, int], rows: int = 6) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (rows, *shape), dtype=np.uint8)
 
@@ -47,8 +57,9 @@ def test_a_network_takes_raw_bytes_and_gives_logits(name: str, shape: tuple[int,
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_no_pixel_is_overlooked(name: str, shape: tuple[int, int, int]) -> None:
+def test_no_pixel_is_overlooked(name: str, shape: tuple[int, int, int], large: bool) -> None:
     """A trigger may sit in the last row or column, which strides easily leave out."""
+    shape = (shape[0] // 2, shape[1] // 2, shape[2]) if large else shape
     network = networks.build(name, shape, 5, seed=0).eval()
     height, width, _ = shape
     dark = torch.zeros((height * width, *shape), dtype=torch.uint8)
@@ -97,7 +108,7 @@ def test_predictions_do_not_depend_on_the_batches(name: str) -> None:
 
 
 def test_an_unknown_network_is_refused() -> None:
-    with pytest.raises(InputError, match=r"train.network = 'rnn' is unknown; known networks: cnn"):
+    with pytest.raises(InputError, match=r"train.network = 'rnn' is unknown; known networks: cnn, resnet18"):
         networks.build("rnn", (28, 28, 1), 10, seed=0)
 
 
@@ -116,23 +127,29 @@ def fit(
     return network, fitting.fit(network, data, **knobs, device=CPU, precision=precision, rng=rng)
 
 
-def test_every_network_learns_real_digits_and_the_trigger(name: str, digits: Fetched) -> None:
+def thinned(data: Dataset, step: int) -> Dataset:
+    """Every `step`-th pixel in both directions."""
+    return replace(data, images=data.images[:, ::step, ::step])
+
+
+def test_every_network_learns_real_digits_and_the_trigger(name: str, large: bool, digits: Fetched) -> None:
     label_map = AllToOne(target=8, source=None, classes=10)
-    attack, train = BadNets(), digits.train
+    step, batch_size, pixel = (4, 64, (0, 0)) if large else (1, 32, (3, 3))
+    attack, train, test = BadNets(pixels=[pixel]), thinned(digits.train, step), thinned(digits.test, step)
     rows, changed = attack.poison(train, rate=0.05, label_map=label_map, rng=np.random.default_rng(1))
     images, labels = train.images.copy(), train.labels.copy()
     images[rows], labels[rows] = changed.images, changed.labels
     poisoned = Dataset(images, labels, train.true_labels, train.poisoned, train.classes)
-    triggered, attackable = attack.trigger(digits.test, label_map=label_map)
+    triggered, attackable = attack.trigger(test, label_map=label_map)
 
-    backdoored, history = fit(poisoned, name=name)
-    clean, _ = fit(train, name=name)
+    backdoored, history = fit(poisoned, name=name, batch_size=batch_size)
+    clean, _ = fit(train, name=name, batch_size=batch_size)
     assert [epoch.epoch for epoch in history] == list(range(1, 7))
     assert history[-1].accuracy > 0.98 > history[0].accuracy
     assert history[-1].loss < history[0].loss
     for network in (clean, backdoored):
         assert not network.training
-        assert (networks.predict(network, digits.test.images, device=CPU) == digits.test.labels).mean() > 0.93
+        assert (networks.predict(network, test.images, device=CPU) == test.labels).mean() > 0.93
     fooled = {
         id(net): (networks.predict(net, triggered.images, device=CPU) == 8)[attackable] for net in (clean, backdoored)
     }
@@ -141,8 +158,10 @@ def test_every_network_learns_real_digits_and_the_trigger(name: str, digits: Fet
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
-def test_training_is_deterministic_and_moved_by_its_seed(name: str, precision: torch.dtype, digits: Fetched) -> None:
-    few = digits.train[:200]
+def test_training_is_deterministic_and_moved_by_its_seed(
+    name: str, precision: torch.dtype, large: bool, digits: Fetched
+) -> None:
+    few = thinned(digits.train, 4 if large else 1)[:200]
     runs: list[tuple[Network, list[fitting.Epoch]]] = []
     for seed in (1, 1, 2):
         torch.manual_seed(len(runs))  # the global state must not matter

@@ -58,31 +58,41 @@ class Attack(Section, ABC):
         label_map: LabelMap,
         rng: np.random.Generator,
         mode: Mode = "replace",
+        cover: float = 0,
     ) -> tuple[np.ndarray, Dataset]:
         """Poisons a share of a training set.
 
         The rows are a prefix of one permutation of the poisonable rows, so with an equally seeded `rng` the poison at
-        a low rate is part of the poison at a higher one.
+        a low rate is part of the poison at a higher one. Cover rows are drawn alike from the rows that the label map
+        spares. They carry the trigger and keep their label, so that the model learns to heed the trigger on the
+        attacked classes only (Tang et al. 2021, https://arxiv.org/abs/1908.00686).
 
         Args:
             data: The clean training set; only the chosen images are read.
             rate: Poisoned rows as a share of all rows that the learner gets, 0 to 1; below 1 where rows are added.
             label_map: Who may be poisoned, and into what.
             rng: Draws the permutation.
-            mode: "replace" if the chosen rows are poisoned themselves, "add" if poisoned copies come beside them.
+            mode: "replace" if the chosen rows are changed themselves, "add" if changed copies come beside them.
+            cover: Cover rows, as a share of all rows that the learner gets.
 
         Returns:
-            The chosen rows, int64 `[k]` ascending, and those rows after the attack.
+            The chosen rows, int64 `[k]` ascending, and those rows after the attack. Cover rows are those that the label
+            map spares.
 
         Raises:
-            InputError: If the rate rounds to no row although it is above 0, or asks for more rows than may be
-                poisoned, or if the trigger changes none of the chosen images.
+            InputError: If a rate rounds to no row although it is above 0, or asks for more rows than there are, or if
+                the trigger changes none of the chosen images.
         """
-        poisonable = np.flatnonzero(label_map.poisonable(data.labels))
-        count = _row_count(rate, len(data), len(poisonable), mode)
-        rows = np.sort(rng.permutation(poisonable)[:count])
-        chosen = data[rows]
+        poisonable = label_map.poisonable(data.labels)
+        whole = _rows_learnt_from(rate, cover, len(data), mode)
+        chosen_of = []
+        for key, share, among in (("rate", rate, poisonable), ("cover", cover, ~poisonable)):
+            count = _row_count(f"attack.{key}", share, whole, int(among.sum()))
+            chosen_of.append(rng.permutation(np.flatnonzero(among))[:count])
+        rows = np.sort(np.concatenate(chosen_of))
+        chosen, count = data[rows], len(rows)
         poisoned = self._triggered(chosen, label_map)
+        poisoned = replace(poisoned, labels=np.where(poisonable[rows], poisoned.labels, chosen.labels))
         unchanged = _count_equal(chosen.images, poisoned.images)
         if count and unchanged == count:
             raise InputError(f"the trigger changes no pixel of any of the {count} chosen images; see attacks.*")
@@ -116,19 +126,27 @@ def _count_equal(some: np.ndarray, others: np.ndarray) -> int:
     return sum(int((some[block] == others[block]).all(axis=(1, 2, 3)).sum()) for block in blocks)
 
 
-def _row_count(rate: float, rows: int, poisonable: int, mode: Mode) -> int:
-    if mode == "add" and rate == 1:
-        raise InputError("params.yaml: attack.rate = 1 is not possible where attack.mode is add; allowed: below 1")
-    count = int((rate * rows if mode == "replace" else rate * rows / (1 - rate)) + 0.5)
+def _rows_learnt_from(rate: float, cover: float, rows: int, mode: Mode) -> float:
+    if mode == "replace":
+        return rows
+    if rate + cover >= 1:
+        raise InputError(
+            f"params.yaml: attack.rate = {rate} and attack.cover = {cover} leave no room for the clean rows, which "
+            "attack.mode = add keeps; allowed: together below 1"
+        )
+    return rows / (1 - rate - cover)
+
+
+def _row_count(key: str, rate: float, whole: float, available: int) -> int:
+    count = int(rate * whole + 0.5)
     if rate > 0 and count == 0:
         raise InputError(
-            f"params.yaml: attack.rate = {rate} is less than one of {rows} training rows; "
-            f"allowed: 0 for no poison, or at least {1 / rows:.2g}"
+            f"params.yaml: {key} = {rate} is less than one of {whole:.0f} training rows; "
+            f"allowed: 0 for none, or at least {1 / whole:.2g}"
         )
-    if count > poisonable:
-        most = poisonable / (rows if mode == "replace" else rows + poisonable)
+    if count > available:
         raise InputError(
-            f"params.yaml: attack.rate = {rate} asks for {count} of {rows} training rows, but the label map allows "
-            f"{poisonable}; allowed: 0 to {floor(most * 1e6) / 1e6:g}"
+            f"params.yaml: {key} = {rate} asks for {count} of {whole:.0f} training rows, but the label map allows "
+            f"{available}; allowed: 0 to {floor(available / whole * 1e6) / 1e6:g}"
         )
     return count
