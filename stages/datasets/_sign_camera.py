@@ -35,8 +35,8 @@ def project(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 def pose(rng: np.random.Generator) -> np.ndarray:
     """How the sign is seen: the perspective, float64 `[3, 3]`, from the face's canvas to the image, both 0 to 1."""
-    yaw, pitch, roll = np.deg2rad(rng.normal(0, [14, 7, 4]).clip([-45, -25, -15], [45, 25, 15]))
-    near, across = rng.uniform(0.2, 0.5), 0.92 - 0.3 * rng.beta(1.3, 2.2)
+    yaw, pitch, roll = np.deg2rad(rng.normal(0, [13, 6, 3.5]).clip([-45, -25, -15], [45, 25, 15]))
+    near, across = rng.uniform(0.2, 0.5), 0.92 - 0.3 * rng.beta(1.2, 3)
     (cos, sin), middle = (np.cos(roll), np.sin(roll)), np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]])
     turned = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]]) @ middle
     tilt = [[np.cos(yaw), 0, 0], [0, np.cos(pitch), 0], [near * np.sin(yaw), near * np.sin(pitch), 1]]
@@ -44,7 +44,7 @@ def pose(rng: np.random.Generator) -> np.ndarray:
     corners = project(seen, UPRIGHT)
     low, size = corners.min(axis=0), np.ptp(corners, axis=0)
     scale = across / size.max()
-    shift = (1 - scale * size) * (0.5 + rng.normal(0, 0.17, 2).clip(-0.45, 0.45)) - scale * low
+    shift = (1 - scale * size) * (0.5 + rng.normal(0, 0.12, 2).clip(-0.45, 0.45)) - scale * low
     return np.array([[scale, 0, shift[0]], [0, scale, shift[1]], [0, 0, 1]]) @ seen
 
 
@@ -64,7 +64,7 @@ def place(face: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     # CMYK is Pillow's name for four bands that have nothing to do with one another.
     bands = Image.frombytes("CMYK", face.shape[:2], face.tobytes())
     data = (back / back[2, 2]).ravel()[:8].tolist()
-    return np.asarray(bands.transform((CANVAS, CANVAS), Image.Transform.PERSPECTIVE, data, Image.Resampling.BICUBIC))
+    return np.asarray(bands.transform((CANVAS, CANVAS), Image.Transform.PERSPECTIVE, data, Image.Resampling.BILINEAR))
 
 
 def photograph(face: np.ndarray, rng: np.random.Generator) -> Photograph:
@@ -79,15 +79,15 @@ def photograph(face: np.ndarray, rng: np.random.Generator) -> Photograph:
     middle, foot = at(np.array([[0.5, 0.5], [0.5, 1.9]]))
     scenes.pole(scene, middle, foot, rng)
     behind = np.asarray(scene.filter(ImageFilter.BoxBlur(rng.uniform(0, 1.2))))
-    sign = _weathered(place(face, matrix), rng)
-    picture = behind * (np.float32(rng.lognormal(0.05, 0.35) / 255) * (255 - sign[..., 3:])) + sign[..., :3]
+    sign = place(face, matrix)
+    picture = behind * (np.float32(rng.lognormal(0.05, 0.35) / 255) * (255 - sign[..., 3:])) + _weathered(sign, rng)
     covered = cover(Image.fromarray(np.minimum(picture, 255).astype(np.uint8)), at, rng)
-    pixels = np.exp(rng.uniform(np.log(16), np.log(46))) / np.ptp(box, axis=0).max()
+    pixels = np.exp(rng.uniform(np.log(17), np.log(46))) / np.ptp(box, axis=0).max()
     return Photograph(_sensor(_lens(covered, min(SIDE, round(pixels)), rng), rng), (box * SIDE).astype(np.float32))
 
 
 def _weathered(sign: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Fades, soils and polishes a placed face; returns float32."""
+    """Fades, soils and polishes a placed face: float32 `[CANVAS, CANVAS, 3]`, red, green and blue times the opacity."""
     fading, soil = rng.beta(1.2, 4) * 0.6, rng.beta(1.2, 3) * 0.8
     # What becomes of red, green, blue and the opacity: colours lose their strength, all becomes paler.
     bleach = np.full((3, 3), 0.2) * fading + np.eye(3) * (1 - 0.85 * fading)
@@ -100,7 +100,7 @@ def _weathered(sign: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         (x, y), (left, top, width, much) = scenes.grid(CANVAS), rng.uniform([0.2, 0.2, 0.1, 0.2], [0.8, 0.8, 0.45, 0.7])
         glare = much * np.exp(-((x - left) ** 2) / (2 * width**2)) * np.exp(-((y - top) ** 2) / (2 * width**2))
         faded += glare[..., np.newaxis].astype(np.float32) * (opacity - faded)
-    return np.concatenate([faded.clip(0, opacity), opacity], axis=-1)
+    return np.minimum(faded, opacity)
 
 
 def _lens(picture: Image.Image, side: int, rng: np.random.Generator) -> Image.Image:
@@ -123,8 +123,8 @@ def _sensor(picture: Image.Image, rng: np.random.Generator) -> np.ndarray:
     side = picture.width
     light = np.asarray(picture) * (scenes.shade(rng, side) / np.float32(255))[..., np.newaxis]
     light **= np.float32(rng.uniform(0.8, 1.4))
-    gain, (warmth, tint) = np.clip(rng.lognormal(-0.4, 0.6), 0.16, 1.8), rng.normal(0, 0.08, 2)
-    pale, veil = rng.uniform(-0.2, 0.4), rng.beta(1, 5) * 0.45
+    gain, (warmth, tint) = np.clip(rng.lognormal(-0.4, 0.6), 0.2, 1.7), rng.normal(0, 0.08, 2)
+    pale, veil = rng.uniform(-0.2, 0.4), rng.beta(1, 5) * 0.4
     colours = np.eye(3) * (1 - pale) + np.full((3, 3), pale / 3)
     colours *= gain * (1 - veil) * np.array([1 + warmth, 1 + tint / 2, 1 - warmth])
     light = (light.reshape(-1, 3) @ colours.astype(np.float32)).reshape(side, side, 3)
@@ -132,8 +132,8 @@ def _sensor(picture: Image.Image, rng: np.random.Generator) -> np.ndarray:
     grain = rng.standard_normal(light.shape, np.float32) * np.float32(rng.uniform(0.002, 0.015))
     light += grain * (1 + 2 * np.sqrt(light.clip(0, 1)))
     taken = Image.fromarray((light.clip(0, 1) * 255 + np.float32(0.5)).astype(np.uint8))
-    if rng.random() < 0.6:
+    if rng.random() < 0.5:
         packed = io.BytesIO()
-        taken.save(packed, "JPEG", quality=int(rng.integers(45, 96)))
+        taken.save(packed, "JPEG", quality=int(rng.integers(60, 97)))
         taken = Image.open(packed)
     return np.asarray(taken.resize((SIDE, SIDE), Image.Resampling.BICUBIC))

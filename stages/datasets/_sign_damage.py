@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw
 
-from stages.datasets._sign_scenes import CANVAS, grid, mask, noise, pick
+from stages.datasets._sign_scenes import CANVAS, grid, noise, pick
 from stages.datasets._sign_shapes import Colour
 
 Place = Callable[[np.ndarray], np.ndarray]  # from the face's shares, float64 [n, 2], to the picture's pixels
@@ -14,9 +14,9 @@ SPRAY: list[Colour] = [(22, 22, 26), (225, 225, 228), (110, 60, 150), (40, 120, 
 
 
 def cover(picture: Image.Image, place: Place, rng: np.random.Generator) -> Image.Image:
-    """Hides a part of the sign in one picture out of five; draws into the picture that it is given."""
+    """Hides a part of the sign in one picture out of six; draws into the picture that it is given."""
     draw = ImageDraw.Draw(picture)
-    kinds = [("twig", 0.07), ("post", 0.02), ("sticker", 0.04), ("graffiti", 0.04), ("snow", 0.03)]
+    kinds = [("twig", 0.05), ("post", 0.02), ("sticker", 0.04), ("graffiti", 0.03), ("snow", 0.02)]
     match pick(rng, kinds):
         case "twig":
             _twig(draw, rng)
@@ -58,5 +58,6 @@ def _snow(picture: Image.Image, place: Place, rng: np.random.Generator) -> Image
     (_, top), (_, bottom) = place(np.array([[0.5, 0.0], [0.5, 1.0]]))
     height = (grid(CANVAS)[1] * CANVAS - top) / (bottom - top)
     patches = (noise(rng, 1) - 0.62 - 0.55 * (height - rng.uniform(0, 0.25))) * 9
-    picture.paste((232, 235, 240), mask=mask(np.where(height > 1.05, 0, patches)))
+    mask = np.where(height > 1.05, 0, patches).clip(0, 1) * 255
+    picture.paste((232, 235, 240), mask=Image.fromarray(mask.astype(np.uint8)))
     return picture

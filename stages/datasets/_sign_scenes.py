@@ -16,6 +16,7 @@ PALETTES: dict[str, list[tuple[Colour, Colour]]] = {
 }
 # How much it varies, and how finely; see `noise`.
 GRAINS = {"sky": (1.5, 0), "green": (2.4, 1), "wall": (0.8, 1), "ground": (1.0, 2)}
+LEVELS = 64  # mixtures of the two colours
 PAINT: list[Colour] = [(186, 26, 32), (16, 82, 156), (232, 232, 228), (64, 64, 66), (150, 152, 152), (122, 94, 66)]
 
 
@@ -28,13 +29,13 @@ def grid(side: int) -> tuple[np.ndarray, np.ndarray]:
 
 @cache
 def _textures() -> np.ndarray:
-    """Clouds, leaves and grain: float32 `[3, 256, 256]` of noise, from coarse to fine, mean 0.5, deviation 0.2."""
+    """Clouds, leaves and grain: float32 `[3, 256, 256]` of noise, from coarse to fine, 0 to below 1, mean 0.5."""
     rng = np.random.default_rng(0)  # they are part of the drawing, not of a data set
     frequency = np.hypot(np.fft.fftfreq(256)[:, np.newaxis], np.fft.rfftfreq(256)) + 1 / 256
     waves = np.fft.rfft2(rng.standard_normal((256, 256)))
     noise = np.stack([np.fft.irfft2(waves * frequency**-power, s=(256, 256)) for power in (2.0, 1.3, 0.7)])
     noise -= noise.mean(axis=(1, 2), keepdims=True)
-    return (0.5 + 0.2 * noise / noise.std(axis=(1, 2), keepdims=True)).astype(np.float32)
+    return (0.5 + 0.2 * noise / noise.std(axis=(1, 2), keepdims=True)).clip(0, 0.999).astype(np.float32)
 
 
 def noise(rng: np.random.Generator, coarse: int, side: int = CANVAS) -> np.ndarray:
@@ -43,11 +44,6 @@ def noise(rng: np.random.Generator, coarse: int, side: int = CANVAS) -> np.ndarr
     piece = _textures()[coarse, top : top + side, left : left + side]
     piece = piece.T if turn & 1 else piece
     return piece[:: 1 if turn & 2 else -1, :: 1 if turn & 4 else -1]
-
-
-def mask(share: np.ndarray) -> Image.Image:
-    """Shares, cut off at 0 and 1, as Pillow takes them."""
-    return Image.fromarray((share.clip(0, 1) * np.float32(255)).astype(np.uint8))
 
 
 def pick(rng: np.random.Generator, options: list[tuple[str, float]]) -> str:
@@ -60,23 +56,25 @@ def pick(rng: np.random.Generator, options: list[tuple[str, float]]) -> str:
     return ""
 
 
-def _stuff(rng: np.random.Generator, kind: str) -> Image.Image:
-    one, two = PALETTES[kind][rng.integers(len(PALETTES[kind]))]
+def _stuff(rng: np.random.Generator, kind: str) -> np.ndarray:
+    """Sky, green, wall or ground all over: uint8 `[CANVAS, CANVAS, 3]`, a mixture of two colours."""
     contrast, coarse = GRAINS[kind]
-    share = mask(0.5 + np.float32(contrast) * (noise(rng, coarse) - 0.5))
-    bright = rng.uniform(0.8, 1.1)
-    plain = (Image.new("RGB", share.size, tuple(round(bright * level) for level in colour)) for colour in (two, one))
-    return Image.composite(next(plain), next(plain), share)
+    one, two = np.array(PALETTES[kind][rng.integers(len(PALETTES[kind]))]) * rng.uniform(0.8, 1.08)
+    share = (0.5 + contrast * (np.arange(LEVELS)[:, np.newaxis] / LEVELS - 0.5)).clip(0, 1)
+    mixtures = (one + share * (two - one)).astype(np.uint8)
+    return mixtures.take((noise(rng, coarse) * LEVELS).astype(np.uint8), axis=0)
 
 
 def background(rng: np.random.Generator) -> Image.Image:
     """Sky, trees, houses, road and what stands about: a picture of CANVAS × CANVAS pixels."""
     upper = pick(rng, [("sky", 0.5), ("green", 0.3), ("wall", 0.2)])
     lower = pick(rng, [("green", 0.5), ("wall", 0.2), ("ground", 0.3)])
-    horizon, slope, ragged, sharp = rng.uniform([-0.3, -0.2, 0, 16], [1.3, 0.2, 0.8, 64]).astype(np.float32)
+    horizon, slope, ragged = rng.uniform([-0.3, -0.2, 0], [1.3, 0.2, 0.8]).astype(np.float32)
     x, y = grid(CANVAS)
-    below = mask((y + slope * x - horizon + ragged * (noise(rng, 0) - 0.5)) * sharp + 0.5)
-    scene = Image.composite(_stuff(rng, lower), _stuff(rng, upper), below)
+    below = y + slope * x + ragged * (noise(rng, 0) - 0.5) > horizon
+    colours = _stuff(rng, upper)
+    np.copyto(colours, _stuff(rng, lower), where=below[..., np.newaxis])
+    scene = Image.fromarray(colours)
     draw = ImageDraw.Draw(scene)
     for _ in range(rng.poisson(1.6)):
         _clutter(draw, rng)
@@ -118,7 +116,7 @@ def pole(scene: Image.Image, middle: np.ndarray, foot: np.ndarray, rng: np.rando
 def shade(rng: np.random.Generator, side: int) -> np.ndarray:
     """How much light falls where: float32 `[side, side]`, 1 in full light."""
     x, y = grid(side)
-    angle, depth = rng.uniform(0, 2 * np.pi), np.float32(rng.uniform(0.25, 0.75))
+    angle, depth = rng.uniform(0, 2 * np.pi), np.float32(rng.uniform(0.2, 0.65))
     along = np.float32(np.cos(angle)) * (x - 0.5) + np.float32(np.sin(angle)) * (y - 0.5)
     match pick(rng, [("gradient", 0.4), ("edge", 0.15), ("leaves", 0.15)]):
         case "gradient":

@@ -55,11 +55,14 @@ class Signs(Source):
     """Rendered traffic signs, 32×32 in colour, with the box around each: 16 classes."""
 
     seed: int = Field(1, ge=0, lt=2**63, description="draws the pictures, a whole number, 0 or more")
-    train_rows: int = Field(20_000, ge=200, le=10_000_000, description="training rows, 200 to 10000000")
-    test_rows: int = Field(4_000, ge=200, le=10_000_000, description="test rows, 200 to 10000000")
+    train_rows: int = Field(20_000, ge=200, le=1_000_000, description="training rows, 200 to 1000000")
+    test_rows: int = Field(4_000, ge=200, le=1_000_000, description="test rows, 200 to 1000000")
 
     def fetch(self) -> Fetched:
-        """See `Source.fetch`. A picture depends on the seed, the split, its row and its label, and on nothing else."""
+        """See `Source.fetch`. A picture depends on the seed, the split, its row and its label, and on nothing else.
+
+        It starts processes, so a script has to call it under `if __name__ == "__main__":`.
+        """
         labels = [_labels(self.seed, split, rows) for split, rows in enumerate((self.train_rows, self.test_rows))]
         train, test = (
             clean(images, wanted, list(FREQUENCIES), boxes)
