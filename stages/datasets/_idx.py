@@ -4,9 +4,7 @@ import gzip
 import io
 import zlib
 from abc import ABC
-from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
@@ -18,24 +16,14 @@ LARGEST = 60_000 * 28 * 28 + 16  # bytes of the largest file, uncompressed
 
 
 class Idx(Originals, ABC):
-    """60,000 + 10,000 images in `{train,t10k}-{images-idx3,labels-idx1}-ubyte`; the checksums are of these, unpacked.
+    """60,000 + 10,000 images in `{train,t10k}-{images-idx3,labels-idx1}-ubyte`, whose checksums are those unpacked."""
 
-    Attributes:
-        CLASSES: Their names.
-        ORIGIN: Where the data set comes from. Not the address that served it: the same bytes must give the same record.
-        LICENCE: Its licence.
-    """
-
-    CLASSES: ClassVar[Sequence[str]]
-    ORIGIN: ClassVar[str]
-    LICENCE: ClassVar[str]
     BY_HAND = "put the four original files into a folder"
 
     def fetch(self) -> Fetched:
         """See `Source.fetch`."""
         files = self.originals()
-        source = {"origin": self.ORIGIN, "licence": self.LICENCE, "sha256": dict(self.CHECKSUMS)}
-        return Fetched(self._parse(files, "train"), self._parse(files, "t10k"), source)
+        return Fetched(self._parse(files, "train"), self._parse(files, "t10k"), self.record(files))
 
     def read_folder(self, folder: Path) -> Files:
         """Reads the four files, gzipped or not."""

