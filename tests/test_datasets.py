@@ -6,7 +6,7 @@ import io
 import pickle
 import struct
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,21 +19,25 @@ from stages.datasets._originals import Files
 from stages.datasets.digits import Digits
 from stages.datasets.mnist import Mnist
 from stages.files import read_json, write_json
+from tests.made import MAKERS
 
 
 @pytest.fixture(scope="module", params=parts.names("datasets"))
-def fetched(request: pytest.FixtureRequest) -> Fetched:
-    """Each data set for real, with its own defaults."""
-    try:
-        return parts.find("datasets", request.param, Source, "data.name")().fetch()
-    except InputError as error:
-        if "could not be downloaded" not in str(error):
-            raise
-        pytest.skip(str(error))
+def fetched(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fetched]:
+    """Each data set for real, with its own defaults, or made of the small files that stand for it."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        make = MAKERS.get(request.param, lambda folder, monkeypatch: {})
+        knobs = make(tmp_path_factory.mktemp(request.param), monkeypatch)
+        try:
+            yield parts.find("datasets", request.param, Source, "data.name")(**knobs).fetch()
+        except InputError as error:
+            if "could not be downloaded" not in str(error):
+                raise
+            pytest.skip(str(error))
 
 
 def test_there_are_data_sets() -> None:
-    assert {"digits", "mnist"} <= set(parts.names("datasets"))
+    assert {"digits", "mnist", *MAKERS} <= set(parts.names("datasets"))
 
 
 def test_both_splits_are_clean_and_alike(fetched: Fetched) -> None:
