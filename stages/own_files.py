@@ -26,17 +26,26 @@ def is_litter(name: str) -> bool:
 
 
 def listing(root: Path) -> list[str]:
-    """The files below a folder, sorted, as names relative to it with slashes; for a file, itself: an empty name."""
+    """The files below a folder, sorted, as names relative to it with slashes; for a file, itself: an empty name.
+
+    A folder that cannot be read is listed as if it were a file, lest it be overlooked.
+    """
     if root.is_file():
         return [""]
-    found = []
-    for folder, folders, files in os.walk(root, followlinks=True):
+    found: list[str] = []
+
+    def add(path: str | Path) -> None:
+        found.append(Path(path).relative_to(root).as_posix())
+
+    for folder, folders, files in os.walk(root, onerror=lambda error: add(error.filename), followlinks=True):
         # A link to a folder above would lead round in circles.
         here = Path(folder).resolve()
         folders[:] = [
             name for name in folders if not is_litter(name) and not here.is_relative_to((here / name).resolve())
         ]
-        found += [(Path(folder) / name).relative_to(root).as_posix() for name in files if not is_litter(name)]
+        for name in files:
+            if not is_litter(name):
+                add(Path(folder) / name)
     return sorted(found)
 
 

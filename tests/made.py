@@ -17,6 +17,8 @@ from stages.datasets._originals import Files
 from stages.datasets.cifar10 import Cifar10
 from stages.datasets.gtsrb import Gtsrb
 
+Make = Callable[[Path, pytest.MonkeyPatch], dict[str, Any]]  # writes files to a folder, returns the knobs to find them
+
 
 def noise(seed: int, *shape: int) -> np.ndarray:
     """Random bytes, blackest black and whitest white among them, in large enough areas to outlast a resizing."""
@@ -125,7 +127,7 @@ def make_arrays(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]
 
 
 # A data set that is not named here is fetched with its defaults.
-MAKERS: dict[str, Callable[[Path, pytest.MonkeyPatch], dict[str, Any]]] = {
+MAKERS: dict[str, Make] = {
     "arrays": make_arrays,
     "cifar10": make_cifar10,
     "folder": make_folder,

@@ -239,6 +239,22 @@ def test_a_link_to_a_folder_is_followed_but_not_round_in_circles(tmp_path: Path)
     assert len(train) + len(test) == 4
 
 
+def test_a_folder_that_cannot_be_read_is_not_overlooked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, "a/1.png", "a/2.png", "b/1.png", "b/2.png", "b/locked/3.png")
+    scan = os.scandir
+
+    def refuse(path: Any) -> Any:
+        if Path(path).name == locked:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)  # root may read everything
+    locked = "locked"
+    assert "  - b/locked: is a folder that cannot be read\n" in refused(Folder(path=tmp_path))
+    locked = "b"
+    assert "  - b: is a folder that cannot be read\n" in refused(Folder(path=tmp_path))
+
+
 # What becomes of a single picture
 
 

@@ -1,10 +1,15 @@
 """Public data sets, on small files in their original formats: what is read, and what is refused."""
 
 import gzip
+import hashlib
 import io
+import struct
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -13,10 +18,21 @@ from PIL import Image
 from stages import parts
 from stages.command import InputError
 from stages.datasets import Source, cifar10, gtsrb
-from stages.datasets._originals import Files, Originals, check_one
+from stages.datasets._originals import Files, Originals, check, check_one
 from stages.datasets.cifar10 import Cifar10
 from stages.datasets.gtsrb import Gtsrb
-from tests.made import cifar_files, gtsrb_archives, make_cifar10, make_gtsrb, noise, pin, pin_gtsrb, tar_gz, zipped
+from tests.made import (
+    Make,
+    cifar_files,
+    gtsrb_archives,
+    make_cifar10,
+    make_gtsrb,
+    noise,
+    pin,
+    pin_gtsrb,
+    tar_gz,
+    zipped,
+)
 
 FashionMnist = parts.find("datasets", "fashion-mnist", Originals, "data.name")
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
@@ -56,6 +72,64 @@ def test_without_any_source_the_way_out_is_said(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr(source, "sources", lambda self: [("somewhere", offline)])
         with pytest.raises(InputError, match=rf"could not be downloaded:\n  - somewhere: Name .*\n.*datasets.{key}.f"):
             source().fetch()
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a server, on this machine, of the files in `tmp_path`."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *args: object) -> None:
+            pass
+
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path))) as serving:
+        thread = Thread(target=serving.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{serving.server_port}/"
+        serving.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(("source", "make"), [(Cifar10, make_cifar10), (Gtsrb, make_gtsrb)])
+def test_archives_are_downloaded_and_altered_ones_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: str, source: type[Originals], make: Make
+) -> None:
+    from torchvision.datasets import CIFAR10
+
+    monkeypatch.setattr(CIFAR10, "url", f"{server}{CIFAR10.filename}")
+    monkeypatch.setattr(gtsrb, "ADDRESS", server)
+    own = source(**make(tmp_path, monkeypatch)).fetch()
+    loaded = source().fetch()
+    assert loaded.source == own.source
+    np.testing.assert_array_equal(loaded.train.images, own.train.images)
+
+    for path in tmp_path.iterdir():
+        path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(InputError, match=rf"(?s)could not be downloaded:\n  - {server}: .* hash of downloaded file"):
+        source().fetch()
+
+
+def test_mirrors_are_read_and_altered_files_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: str
+) -> None:
+    from torchvision.datasets import FashionMNIST
+
+    header = {"images": struct.pack(">4i", 2051, 2, 28, 28), "labels": struct.pack(">2i", 2049, 2)}
+    content = {"images": noise(0, 2, 28, 28).tobytes(), "labels": bytes([9, 1])}
+    files = {name: header[name.split("-")[1]] + content[name.split("-")[1]] for name in FashionMnist.CHECKSUMS}
+    packed = {f"{name}.gz": gzip.compress(file) for name, file in files.items()}
+    for name, file in packed.items():
+        (tmp_path / name).write_bytes(file)
+    md5 = {name: hashlib.md5(file, usedforsecurity=False).hexdigest() for name, file in packed.items()}
+    monkeypatch.setattr(FashionMNIST, "mirrors", [server])
+    monkeypatch.setattr(FashionMNIST, "resources", list(md5.items()))
+    (_, read), _ = FashionMnist().sources()
+    with pytest.raises(ValueError, match="is truncated or altered: SHA-256"):  # the mirror's own MD5 is not enough
+        check(read(), FashionMnist.CHECKSUMS)
+    sha256 = {name: hashlib.sha256(file).hexdigest() for name, file in files.items()}
+    monkeypatch.setattr(FashionMnist, "CHECKSUMS", sha256)
+    assert FashionMnist().fetch().test.labels.tolist() == [9, 1]
 
 
 # CIFAR-10

@@ -46,12 +46,17 @@ class Folder(Own):
         root = self.place()
         if not root.is_dir():
             raise self.refusal("is not a folder")
-        pictures, held, bad = _scan(root)
+        try:
+            pictures, held, bad = _scan(root)
+        except OSError as error:
+            raise self.refusal(f"{error.filename} cannot be read: {error.strerror}") from None
         images, unreadable = self._decode(root, pictures)
         bad |= unreadable
         good = np.array([picture.name not in bad for picture in pictures], dtype=bool)
         counts = Counter(picture[1:] for picture in pictures if picture.name not in bad)
-        bad |= {"/".join(filter(None, each)): "holds no image that can be read" for each in held if not counts[each]}
+        bad = {
+            "/".join(filter(None, each)): "holds no image that can be read" for each in held if not counts[each]
+        } | bad
         if self.skip_bad:
             held = [each for each in held if counts[each]]
         worse = _mismatches(held, counts)
@@ -105,7 +110,9 @@ def _scan(root: Path) -> tuple[list[Picture], list[Class], Problems]:
     for name in own_files.listing(root):
         split, _, inner = name.partition("/") if splits == SPLITS else ("", "", name)
         label, slash, _ = inner.partition("/")
-        if split not in splits:
+        if (root / name).is_dir():
+            strays[name] = "is a folder that cannot be read"
+        elif split not in splits:
             strays[name] = "is in neither train nor test"
         elif not slash:
             strays[name] = "is in no class's folder"
