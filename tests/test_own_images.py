@@ -215,8 +215,11 @@ def test_a_path_that_is_no_folder_is_refused(tmp_path: Path, path: str) -> None:
 def test_a_path_must_be_given_once_the_data_set_is_chosen(name: str) -> None:
     found = parts.find("datasets", name, Own, "data.name")
     assert f"datasets.{name}.path must be given; allowed: a" in refused(found()).replace("an .npz", "a .npz")
-    with pytest.raises(InputError, match=rf"^params.yaml: datasets.{name}.path = None: must be given; allowed: an? "):
-        validate(found, f"datasets.{name}", {"path": None})
+    for path in (None, ""):
+        with pytest.raises(
+            InputError, match=rf"^params.yaml: datasets.{name}.path = {path!r}: must be given; allowed: an? "
+        ):
+            validate(found, f"datasets.{name}", {"path": path})
 
 
 def test_a_path_is_meant_from_the_root_where_an_experiment_runs_in_a_copy(

@@ -19,7 +19,7 @@ class Own(Source, ABC):
     @field_validator("path", mode="before")
     @classmethod
     def _is_given(cls, path: Any) -> Any:
-        if path is None:  # it is the default, which is not looked at as long as another data set is chosen
+        if path in (None, ""):  # null is the default, which is not looked at as long as another data set is chosen
             raise ValueError("must be given")
         return path
 
