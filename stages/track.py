@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stages import command
+from stages import command, own_files
 from stages.command import InputError
 from stages.results import FILES, IncompleteError, load_yaml, read_result
 from stages.runs import Store, StoreError
@@ -28,6 +28,7 @@ def main() -> None:
     parser.add_argument("--all", action="store_true", help="record every result that can still be found")
     everything = parser.parse_args().all
     check_sections()
+    check_own_files()
     # In `dvc exp run --temp` and `--queue` we are in a copy of the work tree; DVC_ROOT is the original.
     root = Path(os.environ.get("DVC_ROOT", "."))
     store = Store(root)
@@ -58,6 +59,16 @@ def check_sections() -> None:
     for section in load_yaml(Path("params.yaml")):
         if section not in known:
             raise InputError(f"params.yaml: {section} is not a known section; known: {', '.join(sorted(known))}")
+
+
+def check_own_files() -> None:
+    """Warns if the user's own files are not those that `data/raw` was made from: DVC would not notice."""
+    if path := own_files.changed(Path("data/raw/source.json"), load_yaml(Path("params.yaml"))):
+        print(
+            f"warning: data/raw was made from other files than are now in {path}, which DVC does not watch; "
+            "`dvc repro --force --single-item download`, then `dvc repro`, reads them again",
+            file=sys.stderr,
+        )
 
 
 def track(store: Store, folder: Path, tags: dict[str, str], *, ask: bool = False) -> None:

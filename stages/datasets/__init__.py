@@ -18,6 +18,11 @@ class Fetched(NamedTuple):
 class Source(Section, ABC):
     """Where a data set comes from. Its fields are its knobs, read from `datasets.<name>` in `params.yaml`."""
 
+    @classmethod
+    def key(cls) -> str:
+        """The section of `params.yaml` that holds its knobs, such as `datasets.mnist`."""
+        return f"datasets.{cls.__module__.rpartition('.')[2]}"
+
     @abstractmethod
     def fetch(self) -> Fetched:
         """Gets the data set, downloading it if need be.

@@ -1,0 +1,117 @@
+"""The user's own files: DVC does not watch them, so `track` says when `data/raw` was made from others."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from stages import own_files, track
+from stages.files import write_json
+from tests.conftest import Project
+from tests.made import make_folder
+
+SetParams = Callable[[str, Any], None]
+
+
+@pytest.fixture
+def files(in_folder: Path, set_params: SetParams) -> Path:
+    """The files in `own`, and a `data/raw` that was made from them."""
+    for name in ("a/1.png", "b/2.png", "b/.hidden", "b/Thumbs.db"):
+        (in_folder / "own" / name).parent.mkdir(parents=True, exist_ok=True)
+        (in_folder / "own" / name).write_text(name)
+    set_params("datasets.folder.path", "own")
+    record = {"name": "folder", own_files.KEY: own_files.digest(in_folder / "own")}
+    write_json(in_folder / "data/raw/source.json", record)
+    return in_folder / "own"
+
+
+def test_the_digest_is_that_of_the_list_that_sha256sum_prints(files: Path) -> None:
+    command = "sha256sum a/1.png b/2.png | sha256sum"
+    done = subprocess.run(command, shell=True, cwd=files, capture_output=True, text=True, check=True)
+    assert own_files.digest(files) == done.stdout.split()[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "warned"),
+    [
+        (lambda own: None, False),
+        (lambda own: (own / "a/1.png").touch(), False),
+        (lambda own: (own / "a/.DS_Store").touch(), False),
+        (lambda own: shutil.rmtree(own), False),
+        (lambda own: (own / "a/1.png").write_text("other"), True),
+        (lambda own: (own / "a/1.png").rename(own / "b/1.png"), True),
+        (lambda own: (own / "a/1.png").unlink(), True),
+        (lambda own: (own / "a/3.png").touch(), True),
+        (lambda own: (own / "a/3.png").symlink_to("nowhere"), True),
+    ],
+)
+def test_only_other_files_are_warned_of(
+    files: Path, capsys: pytest.CaptureFixture[str], change: Callable[[Path], object], warned: bool
+) -> None:
+    change(files)
+    track.check_own_files()
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert bool(output.err) == warned
+    if warned:
+        assert output.err.startswith("warning: data/raw was made from other files than are now in own, which DVC does")
+        assert "`dvc repro --force --single-item download`, then `dvc repro`" in output.err
+
+
+def test_the_files_are_looked_for_in_the_project_where_an_experiment_runs_in_a_copy(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = files.parent / "copy"
+    shutil.copytree(files.parent / "data", copy / "data")
+    shutil.copy("params.yaml", copy)
+    (files / "a/1.png").write_text("other")
+    monkeypatch.chdir(copy)
+    track.check_own_files()
+    assert capsys.readouterr().err == ""
+    monkeypatch.setenv("DVC_ROOT", str(files.parent))
+    track.check_own_files()
+    assert "made from other files" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("record", [None, {"name": "digits"}])
+def test_other_data_sets_are_passed_over(
+    files: Path, capsys: pytest.CaptureFixture[str], record: dict[str, str] | None
+) -> None:
+    source = files.parent / "data/raw/source.json"
+    source.unlink() if record is None else write_json(source, record)
+    (files / "a/1.png").write_text("other")
+    track.check_own_files()
+    assert capsys.readouterr().err == ""
+
+
+def test_own_images_go_through_dvc_and_changed_ones_are_read_again_when_told(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    knobs = yaml.safe_load((project.folder / "params.yaml").read_text())["datasets"]["folder"]
+    own = project.folder / "own"
+    own.mkdir()
+    make_folder(own, monkeypatch)
+    (project.folder / ".git/info/exclude").write_text("own/\n")  # so the copy that an experiment runs in lacks them
+    project.set_params(attack={"target": "sea-horse", "rate": 0.2})
+    project.commit()
+    name = ("-S", "data.name=folder", "-S", "datasets.folder.path=own")
+    output = project("dvc", "exp", "run", "--temp", *name, "download")
+    assert "folder: 15 training and 3 test images" in output
+
+    project.set_params(data={"name": "folder"}, datasets={"folder": knobs | {"path": "own"}})
+    read, look = ("dvc", "repro", "--single-item", "download"), ("python", "-m", "stages.track")
+    project(*read)
+    source = project.folder / "data/raw/source.json"
+    before = json.loads(source.read_text())
+    (own / "cat/0.png").unlink()
+    project(*read)
+    assert json.loads(source.read_text()) == before
+    assert "warning: data/raw was made from other files than are now in own" in project(*look)
+    project(*read, "--force")
+    assert json.loads(source.read_text())["own_files"] != before["own_files"]
+    assert "made from other files" not in project(*look)
