@@ -38,7 +38,11 @@ def test_the_shipped_params_are_good() -> None:
         ("attack.name", "nobody", "attack.name = 'nobody' is unknown; known attacks: badnets"),
         ("attack.name", "../badnets", "attack.name = '../badnets' is unknown"),
         ("attack.label_map", "some", "attack.label_map = 'some' is unknown; known: all-to-all, "),
-        ("attack.colour", 1, "attack.colour is not a known key; attack holds name, rate, mode, cover, label_map, target, source"),
+        (
+            "attack.colour",
+            1,
+            "attack.colour is not a known key; attack holds name, rate, mode, cover, label_map, target, ",
+        ),
         ("attacks.badnets.pixel", [[3, 3]], "attacks.badnets.pixel is not a known key; .* holds pixels, patch, colour"),
         ("attacks.badnets.pixels", [], "attacks.badnets = .*: either pixels or patch must be given"),
         ("attacks.badnets.pixels", [[3]], r"attacks.badnets.pixels = .*; allowed: a list of \[row, column\]"),
