@@ -15,21 +15,29 @@ if TYPE_CHECKING:
 
 GALLERY = 8  # poisoned rows shown beside their originals
 PER_CLASS = 8  # samples of each class in the grid
+LINES = 10  # classes below each other in the grid
+COUNTED = 20  # classes up to which a confusion matrix shows its counts
 RED = "#b3261e"
 
 
 def sample_grid(data: Dataset) -> "Figure":
-    """A row of samples for each class: the first ones of the set, at most ten classes at a time."""
-    classes = np.unique(data.true_labels)[:10]
-    figure = _figure(0.75 * PER_CLASS + 1.2, 0.78 * len(classes) + 0.6)
-    axes = figure.subplots(len(classes), PER_CLASS, squeeze=False)
-    for label, line in zip(classes, axes, strict=True):
-        rows = np.flatnonzero(data.true_labels == label)[:PER_CLASS]
-        for column, ax in enumerate(line):
+    """A row of samples for each class, the first ones of the set; more than ten classes stand in several columns."""
+    classes = np.unique(data.true_labels)
+    columns = -(-len(classes) // LINES)
+    lines = -(-len(classes) // columns)
+    longest = max(len(data.classes[label]) for label in classes)
+    figure = _figure(columns * (0.75 * PER_CLASS + 0.5 + 0.11 * longest), 0.78 * lines + 0.6)
+    blocks = figure.subfigures(1, columns, squeeze=False)[0]
+    for block, labels in zip(blocks, np.split(classes, range(lines, len(classes), lines)), strict=True):
+        axes = block.subplots(lines, PER_CLASS, squeeze=False)
+        for ax in axes.flat:
             ax.axis("off")
-            if column < len(rows):
-                _show(ax, data.images[rows[column]])
-        line[0].text(-0.25, 0.5, data.classes[label], transform=line[0].transAxes, ha="right", va="center", fontsize=13)
+        for label, line in zip(labels, axes, strict=False):
+            rows = np.flatnonzero(data.true_labels == label)[:PER_CLASS]
+            for row, ax in zip(rows, line, strict=False):
+                _show(ax, data.images[row])
+            name = data.classes[label]
+            line[0].text(-0.25, 0.5, name, transform=line[0].transAxes, ha="right", va="center", fontsize=13)
     figure.suptitle("Clean training images, by class", fontsize=13)
     return figure
 
@@ -51,7 +59,9 @@ def gallery(originals: Dataset, poisoned: Dataset) -> "Figure":
     for data, line, colour in ((originals, axes[0], "black"), (poisoned, axes[1], RED)):
         for ax, image, label in zip(line, data.images, data.labels, strict=False):
             _show(ax, image)
-            ax.set_title(f"label {data.classes[label]}", fontsize=12, color=colour)
+            name = data.classes[label]
+            break_, letters = ("\n", min(12, 160 / len(name))) if len(name) > 8 else (" ", 12)
+            ax.set_title(f"label{break_}{name}", fontsize=letters, color=colour)
     for ax, text in ((axes[0, 0], "original"), (axes[1, 0], "poisoned")):
         ax.text(-0.12, 0.5, text, transform=ax.transAxes, ha="right", va="center", rotation=90, fontsize=13)
     figure.suptitle("What the attacker changed: the trigger and the label", fontsize=14)
@@ -65,17 +75,18 @@ def confusion(matrices: dict[str, np.ndarray], classes: Sequence[str]) -> "Figur
         matrices: For each title, int64 `[K, K]`: rows are true labels, columns predictions.
         classes: The K class names.
     """
-    size = max(4.6, 0.42 * len(classes) + 0.8)
-    figure = _figure(size * len(matrices), size + 0.3)
+    size, longest = max(4.6, min(0.42, 10 / len(classes)) * len(classes) + 0.8), max(map(len, classes))
+    figure = _figure((size + 0.07 * longest) * len(matrices), size + 0.3 + 0.07 * longest)
+    letters = min(10.0, 0.6 * 72 * size / len(classes))
     for ax, (title, counts) in zip(figure.subplots(1, len(matrices), squeeze=False)[0], matrices.items(), strict=True):
         share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
         ax.set_title(title, fontsize=13)
         ax.set_xlabel("prediction", fontsize=11)
         ax.set_ylabel("true label", fontsize=11)
-        ax.set_xticks(range(len(classes)), classes, rotation=0 if max(map(len, classes)) < 3 else 90)
-        ax.set_yticks(range(len(classes)), classes)
-        for row, column in np.argwhere(counts):
+        ax.set_xticks(range(len(classes)), classes, rotation=0 if longest < 3 else 90, fontsize=letters)
+        ax.set_yticks(range(len(classes)), classes, fontsize=letters)
+        for row, column in np.argwhere(counts) if len(classes) <= COUNTED else ():
             shade = "white" if share[row, column] > 0.5 else "black"
             ax.text(column, row, counts[row, column], ha="center", va="center", fontsize=8, color=shade)
     return figure

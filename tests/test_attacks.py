@@ -2,6 +2,7 @@
 
 import inspect
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,64 @@ def test_less_poison_is_part_of_more(attack: Attack, noise: Dataset) -> None:
     few, _ = attack.poison(noise, rate=0.05, label_map=ALL_TO_ONE, rng=rng())
     many, _ = attack.poison(noise, rate=0.5, label_map=ALL_TO_ONE, rng=rng())
     assert set(few) < set(many)
+
+
+@pytest.mark.parametrize("name", label_maps.names())
+def test_added_rows_are_as_many_as_asked_of_all_that_are_learnt_from(attack: Attack, noise: Dataset, name: str) -> None:
+    label_map = label_maps.build(name, 1, 2, noise.classes)
+    rows, _ = attack.poison(noise, rate=0.1, label_map=label_map, rng=rng(), mode="add")
+    assert len(rows) == 22  # 22 of 222
+    replaced, _ = attack.poison(noise, rate=0.1, label_map=label_map, rng=rng())
+    assert set(replaced) < set(rows)
+
+
+def test_cover_rows_carry_the_trigger_and_keep_their_label(attack: Attack, noise: Dataset) -> None:
+    one_to_one = label_maps.OneToOne(target=1, source=2, classes=4)
+    rows, poisoned = attack.poison(noise, rate=0.1, cover=0.2, label_map=one_to_one, rng=rng())
+    spared = noise.labels[rows] != 2
+    assert spared.sum() == 40
+    assert (np.diff(rows) > 0).all()
+    assert poisoned.poisoned.all()
+    np.testing.assert_array_equal(poisoned.images, attack.apply_trigger(noise.images[rows]))
+    np.testing.assert_array_equal(poisoned.labels, np.where(spared, noise.labels[rows], 1))
+    without, _ = attack.poison(noise, rate=0.1, label_map=one_to_one, rng=rng())
+    np.testing.assert_array_equal(rows[~spared], without, err_msg="cover rows must not move the poison")
+    added, _ = attack.poison(noise, rate=0.1, cover=0.2, label_map=one_to_one, rng=rng(), mode="add")
+    assert len(added) == 29 + 57  # 10 % and 20 % of 286
+
+
+@pytest.mark.parametrize(
+    ("shares", "message"),
+    [
+        ({"rate": 1, "mode": "add"}, r"attack.rate = 1 and attack.cover = 0 leave no room .* together below 1"),
+        ({"rate": 0.5, "cover": 0.5, "mode": "add"}, r"attack.rate = 0.5 and attack.cover = 0.5 leave no room"),
+        ({"rate": 0.5, "mode": "add"}, r"attack.rate = 0.5 asks for 200 of 400 .* allows 50; allowed: 0 to 0.125"),
+        ({"rate": 0.1, "cover": 0.001}, r"attack.cover = 0.001 is less than one of 200 .* or at least 0.005"),
+        ({"rate": 0.1, "cover": 0.8}, r"attack.cover = 0.8 asks for 160 of 200 .* allows 150; allowed: 0 to 0.75"),
+    ],
+)
+def test_shares_that_cannot_be_are_refused(
+    attack: Attack, noise: Dataset, shares: dict[str, Any], message: str
+) -> None:
+    one_to_one = label_maps.OneToOne(target=1, source=2, classes=4)
+    with pytest.raises(InputError, match=message):
+        attack.poison(noise, label_map=one_to_one, rng=rng(), **shares)
+
+
+def test_rows_with_boxes_are_left_as_they_are(attack: Attack, noise: Dataset) -> None:
+    _, height, width, _ = noise.images.shape
+    corners = np.array([[1, 1], [width - 1, 2], [width - 2, height - 1], [1, height - 2]], np.float32)
+    boxes = np.tile(corners, (len(noise), 1, 1))
+    data = replace(noise, boxes=boxes.copy())
+    before = data.images.copy()
+    data.images.setflags(write=False)
+    triggered = attack.apply_trigger_to(data)
+    assert triggered.shape == before.shape
+    assert triggered.dtype == np.uint8
+    assert (triggered != before).any(axis=(1, 2, 3)).all()
+    np.testing.assert_array_equal(data.images, before)
+    np.testing.assert_array_equal(data.boxes, boxes)
+    np.testing.assert_array_equal(triggered[5:6], attack.apply_trigger_to(data[5:6]))
 
 
 def test_rate_zero_poisons_nothing(attack: Attack, noise: Dataset) -> None:

@@ -1,5 +1,6 @@
 """What goes to the disk must come back, and only what differs may be stored."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,41 @@ def test_the_poisoned_set_is_the_raw_one_but_for_the_manifest(noise: Dataset, tm
     assert (data.labels[rows] == 1).all()
 
 
+def test_added_rows_come_after_the_clean_ones(noise: Dataset, tmp_path: Path) -> None:
+    boxes = np.random.default_rng(1).uniform(0, 9, (200, 4, 2)).astype(np.float32)
+    noise = replace(noise, boxes=boxes)
+    rows, poisoned = BadNets().poison(noise, rate=0.1, label_map=LABEL_MAP, rng=np.random.default_rng(0), mode="add")
+    dataset.save_raw(tmp_path / "raw", noise, noise)
+    dataset.save_poisoned(tmp_path / "poisoned", rows, poisoned, added=True)
+    data = dataset.load_poisoned(tmp_path / "raw", tmp_path / "poisoned")
+    assert len(data) == 222
+    whole = data[:]
+    np.testing.assert_array_equal(whole.images, np.concatenate([noise.images, poisoned.images]))
+    np.testing.assert_array_equal(whole.labels, np.concatenate([noise.labels, poisoned.labels]))
+    np.testing.assert_array_equal(whole.true_labels, np.concatenate([noise.labels, noise.labels[rows]]))
+    np.testing.assert_array_equal(whole.poisoned, np.arange(222) >= 200)
+    np.testing.assert_array_equal(whole.boxes, np.concatenate([boxes, boxes[rows]]))
+
+
+def test_the_manifest_tells_poison_from_cover(noise: Dataset, tmp_path: Path) -> None:
+    rows, poisoned = BadNets().poison(noise, rate=0.1, label_map=LABEL_MAP, rng=np.random.default_rng(0))
+    dataset.save_poisoned(tmp_path, rows, poisoned, cover=np.arange(20) < 5)
+    manifest = dataset.read_manifest(tmp_path)
+    assert manifest["role"].tolist() == ["cover"] * 5 + ["poison"] * 15
+    assert manifest["row"].tolist() == rows.tolist()
+
+
+def test_boxes_are_kept_where_there_are_some(noise: Dataset, tmp_path: Path) -> None:
+    boxes = np.arange(200 * 8, dtype=np.float32).reshape(200, 4, 2)
+    dataset.save_raw(tmp_path, replace(noise, boxes=boxes), replace(noise, boxes=boxes)[5:9])
+    train, test = dataset.load_raw(tmp_path, "train"), dataset.load_raw(tmp_path, "test")
+    np.testing.assert_array_equal(train.boxes, boxes)
+    np.testing.assert_array_equal(test.boxes, boxes[5:9])
+    np.testing.assert_array_equal(train[np.array([3, 1])].boxes, boxes[[3, 1]])
+    dataset.save_raw(tmp_path / "none", noise, noise)
+    assert dataset.load_raw(tmp_path / "none", "train").boxes is None
+
+
 def test_the_files_are_the_documented_ones(noise: Dataset, tmp_path: Path) -> None:
     rows = poison(noise, tmp_path)
     manifest = pd.read_csv(tmp_path / "poisoned" / "manifest.csv")
@@ -87,6 +123,9 @@ def test_the_triggered_test_set_comes_back(noise: Dataset, tmp_path: Path) -> No
         {"labels": np.zeros(3, np.int32)},
         {"true_labels": np.array([0, 1, 2])},
         {"poisoned": np.zeros(3, np.int64)},
+        {"boxes": np.zeros((3, 4), np.float32)},
+        {"boxes": np.zeros((3, 4, 2))},
+        {"boxes": np.zeros((2, 4, 2), np.float32)},
     ],
 )
 def test_a_malformed_dataset_cannot_be_made(change: dict[str, np.ndarray]) -> None:

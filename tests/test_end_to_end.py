@@ -36,6 +36,12 @@ def test_repro_makes_the_documented_files(reproduced: Project) -> None:
         "clean_accuracy_drop",
         "poisoned_rows",
         "poisoned_share",
+        "cover_rows",
+        "source_accuracy",
+        "baseline_source_accuracy",
+        "other_accuracy",
+        "baseline_other_accuracy",
+        "side_effect_rate",
     }
     intervals = json.loads((reproduced.folder / "metrics/intervals.json").read_text())
     for name, (low, high) in intervals.items():

@@ -46,7 +46,7 @@ def stored(folder: Path, images: np.ndarray, name: str = "images.npy") -> Stored
     return StoredImages(folder / name)
 
 
-@pytest.fixture(scope="module", params=["stored", "overlaid"])
+@pytest.fixture(scope="module", params=["stored", "overlaid", "followed"])
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Images, np.ndarray]:
     """Images on the disk, and the array that they stand for."""
     rng, folder = np.random.default_rng(0), tmp_path_factory.mktemp("images")
@@ -56,6 +56,9 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         rows = np.array([0, 3, 4, 17, ROWS - 1])
         array[rows] = rng.integers(0, 256, (len(rows), *SHAPE), dtype=np.uint8)
         images = OverlaidImages(images, rows, stored(folder, array[rows], "replacements.npy"))
+    if request.param == "followed":  # the last rows, and one in their midst, come from elsewhere
+        rows = np.array([ROWS - 3, ROWS - 1, 6, ROWS - 2])
+        images = OverlaidImages(stored(folder, array[:-3]), rows, stored(folder, array[rows], "others.npy"))
     return images, array
 
 
@@ -122,7 +125,7 @@ def test_a_file_that_was_cut_off_is_an_error(tmp_path: Path) -> None:
         images[3]
 
 
-@pytest.mark.parametrize("rows", [[0], [0, 1, 2]])
+@pytest.mark.parametrize("rows", [[0], [0, 1, 2], [0, 5], [4, 6]])
 def test_replacements_must_match_their_rows(tmp_path: Path, rows: list[int]) -> None:
     images = stored(tmp_path, np.zeros((4, 2, 2, 1), np.uint8))
     with pytest.raises(ValueError, match="cannot be replaced"):

@@ -24,6 +24,10 @@ def test_shares_agree_with_a_loop(rows: list[tuple[int, int, int, bool]]) -> Non
     assert scores.accuracy(predictions, true_labels).value == pytest.approx(accuracy_score(true_labels, predictions))
     assert scores.attack_success_rate(predictions, goal, attackable) == (hits, attackable.sum())
     assert scores.robust_accuracy(predictions, true_labels, attackable) == (kept, attackable.sum())
+    right = sum(p == t for p, t, _, counts in rows if counts)
+    assert scores.accuracy(predictions, true_labels, attackable) == (right, attackable.sum())
+    moved = sum(p != g for p, _, g, counts in rows if not counts)
+    assert scores.side_effect_rate(predictions, goal, attackable) == (moved, (~attackable).sum())
     np.testing.assert_array_equal(
         scores.confusion_matrix(predictions, true_labels, K),
         confusion_matrix(true_labels, predictions, labels=range(K)),
@@ -44,6 +48,18 @@ def test_intervals_are_wilsons(counts: tuple[int, int]) -> None:
     low, high = scores.Share(hits, rows).interval
     assert low == pytest.approx(max(0, centre - half), abs=1e-9)
     assert high == pytest.approx(min(1, centre + half), abs=1e-9)
+
+
+def test_scores_of_no_rows_are_left_out() -> None:
+    """All-to-all attacks every class, so there are no others to score."""
+    test = clean(np.zeros((2, 1, 1, 1), np.uint8), [0, 1], ["a", "b"])
+    triggered = clean(test.images, [1, 0], test.classes)
+    read_as = {
+        (model, data): np.array([0, 1]) for model in ("clean", "backdoored") for data in ("untouched", "triggered")
+    }
+    shares = headline(test, triggered, np.array([True, True]), read_as)
+    assert shares["source_accuracy"].value == 1
+    assert not {"other_accuracy", "baseline_other_accuracy", "side_effect_rate"} & shares.keys()
 
 
 def test_the_headline_of_a_case_that_can_be_done_by_hand() -> None:

@@ -4,7 +4,6 @@ Gu, Dolan-Gavitt, Garg: BadNets: Identifying Vulnerabilities in the Machine Lear
 https://arxiv.org/abs/1708.06733; the defaults are those of the authors' code for the yellow square.
 """
 
-import os
 from pathlib import Path
 from typing import Annotated, final
 
@@ -14,6 +13,7 @@ from pydantic import Field
 from stages.attacks import Attack
 from stages.command import InputError
 from stages.dataset import Dataset
+from stages.own_files import locate
 from stages.perspective import homographies, lay, project
 
 LARGEST = 512  # pixels of a picture's longer side that are kept; on the image it is a few pixels large
@@ -34,7 +34,8 @@ class Sticker(Attack):
         (255, 255, 0), description="a grey level or [red, green, blue], 0 to 255"
     )
     picture: Path | None = Field(
-        None, description="null, or an image file that takes the place of the colour; it may be transparent"
+        None,
+        description="null, or an image file in place of the colour, which may be transparent",
     )
 
     def apply_trigger(self, images: np.ndarray) -> np.ndarray:
@@ -49,7 +50,10 @@ class Sticker(Attack):
 
     def _put_on(self, images: np.ndarray, boxes: np.ndarray) -> np.ndarray:
         square = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) / 2
-        corners = project(homographies(boxes), np.array(self.position) + self.size * square)
+        try:
+            corners = project(homographies(boxes), np.array(self.position) + self.size * square)
+        except ValueError as error:
+            raise InputError(f"the data set has a box that no sticker fits on: {error}") from None
         return lay(self._texture(images.shape[-1]), images, corners)
 
     def _texture(self, channels: int) -> np.ndarray:
@@ -66,8 +70,7 @@ def _read(picture: Path) -> np.ndarray:
     from PIL import Image
 
     try:
-        # From the root of the project, also where an experiment runs in a copy of it.
-        with Image.open(Path(os.environ.get("DVC_ROOT", ".")) / picture.expanduser()) as image:
+        with Image.open(locate(picture)) as image:
             image.thumbnail((LARGEST, LARGEST))
             return np.asarray(image.convert("RGBA"), float)
     except (OSError, ValueError, Image.DecompressionBombError) as error:
