@@ -5,12 +5,11 @@ scores beside the article's figures. The experiments are kept in git (`dvc exp s
 restores them instead of training.
 """
 
-import subprocess
-import sys
 from pathlib import Path
 
-import dvc.api
 import pandas as pd
+
+from stages import scenario
 
 RATES, SEEDS = (0.01, 0.05), (1, 2, 3, 4, 5)
 TABLE = Path("benchmarks/article.csv")
@@ -32,16 +31,7 @@ SCORES = {
 
 def run(rate: float, seed: int) -> dict[str, float]:
     """Runs one experiment beside the work tree and returns its scores."""
-    name = f"article-{rate:g}-seed{seed}"
-    settings = ["-S", f"attack.rate={rate}", "-S", f"seed={seed}"]
-    # An earlier experiment of this name is replaced; DVC's run cache still has its results.
-    subprocess.run(["dvc", "exp", "remove", name], capture_output=True, check=False)
-    command = ["dvc", "exp", "run", "--temp", "--name", name, *settings]
-    print("$", *command, flush=True)
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if done.returncode:
-        sys.exit(done.stdout)
-    scores = dvc.api.metrics_show("metrics/evaluation.json", rev=name)
+    scores, _ = scenario.run(f"article-{rate:g}-seed{seed}", {"attack.rate": rate, "seed": seed}, quiet=True)
     return {"rate": rate, "seed": seed, **scores}
 
 

@@ -49,6 +49,32 @@ def command(name: str, changes: dict[str, Any]) -> list[str]:
     return ["dvc", "exp", "run", "--temp", "--name", name, *options]
 
 
+def run(name: str, changes: dict[str, Any], *, quiet: bool = False) -> tuple[dict[str, Any], dict[str, list[float]]]:
+    """Runs an experiment beside the work tree; an earlier one of this name at the same commit is replaced.
+
+    What that one computed stays in DVC's cache, and its run in MLflow.
+
+    Args:
+        name: The experiment's name.
+        changes: The parameters that it sets, by key.
+        quiet: Whether to show what the stages print only if one fails.
+
+    Returns:
+        Its scores and their intervals, as in `metrics/evaluation.json` and `metrics/intervals.json`.
+    """
+    import dvc.api
+
+    listed = subprocess.run(["dvc", "exp", "list", "--name-only"], capture_output=True, text=True, check=False)
+    if name in listed.stdout.split():
+        _run(["dvc", "exp", "remove", name], quiet=quiet)
+    _run(command(name, changes), quiet=quiet)
+    # Not metrics_show, which wants them in the work tree, too.
+    scores, intervals = (
+        json.loads(dvc.api.read(f"metrics/{file}.json", rev=name)) for file in ("evaluation", "intervals")
+    )
+    return scores, intervals
+
+
 def main() -> None:
     """Reads `scenarios/<name>.yaml` and `params.yaml`; prints the commands, runs them, and prints the scores."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -57,15 +83,8 @@ def main() -> None:
     if name not in names():
         given = f"{name!r} is unknown" if name else "NAME=… is missing"
         raise InputError(f"{given}; the scenarios are:\n" + "\n".join(_describe(each) for each in names()))
-    changes = settings(read_all(SCENARIOS / f"{name}.yaml"), read_all())
-
-    import dvc.api
-
-    if _is_experiment(name):  # its run stays in MLflow, and what it computed in DVC's cache
-        _run(["dvc", "exp", "remove", name])
-    _run(command(name, changes))
-    scores = dvc.api.metrics_show("metrics/evaluation.json", rev=name)
-    print(f"\n{name}: {table(scores, json.loads(dvc.api.read('metrics/intervals.json', rev=name)))}\n")
+    scores, intervals = run(name, settings(read_all(SCENARIOS / f"{name}.yaml"), read_all()))
+    print(f"\n{name}: {table(scores, intervals)}\n")
     print("Compare with others: `make ui` (MLflow) or `dvc exp show` (terminal).")
     print(f"Bring its parameters, pictures and models into the work tree: dvc exp apply {name}")
 
@@ -90,15 +109,12 @@ def _describe(name: str) -> str:
     return f"  {name:20} {first.removeprefix('# ')}"
 
 
-def _is_experiment(name: str) -> bool:
-    listed = subprocess.run(["dvc", "exp", "list", "--name-only"], capture_output=True, text=True, check=False)
-    return name in listed.stdout.split()
-
-
-def _run(arguments: list[str]) -> None:
-    print("$", shlex.join(arguments).replace(" -S ", " \\\n    -S "), end="\n\n", flush=True)
-    if status := subprocess.run(arguments, check=False).returncode:
-        sys.exit(status)
+def _run(arguments: list[str], *, quiet: bool) -> None:
+    print("$", shlex.join(arguments).replace(" -S ", " \\\n    -S "), end="\n" if quiet else "\n\n", flush=True)
+    stdout, stderr = (subprocess.PIPE, subprocess.STDOUT) if quiet else (None, None)
+    done = subprocess.run(arguments, stdout=stdout, stderr=stderr, text=True, check=False)
+    if done.returncode:
+        sys.exit(done.stdout if quiet else done.returncode)
 
 
 if __name__ == "__main__":

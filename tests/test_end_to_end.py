@@ -12,6 +12,37 @@ import pandas as pd
 from benchmarks.pipeline import TRAINED
 from tests.conftest import Project, ran, rates, results, runs, scores
 
+# A whole data set: stripes that lie, stand or are not there.
+STRIPES = '''
+"""Stripes."""
+
+from typing import final
+
+import numpy as np
+from pydantic import Field
+
+from stages.dataset import clean
+from stages.datasets import Fetched, Source
+
+
+@final
+class Stripes(Source):
+    """Noise with stripes."""
+
+    rows: int = Field(600, ge=10, description="rows of each split")
+
+    def fetch(self) -> Fetched:
+        """See `Source.fetch`."""
+        rng, splits = np.random.default_rng(1), []
+        for _ in range(2):
+            labels = np.arange(self.rows) % 3
+            images = rng.integers(0, 200, (self.rows, 12, 10, 3), dtype=np.uint8)
+            images[labels == 0, ::3] = 255
+            images[labels == 1, :, ::3] = 255
+            splits.append(clean(images, labels, ["lying", "standing", "none"]))
+        return Fetched(*splits, {"origin": "made up", "licence": "MIT", "sha256": {}})
+'''
+
 
 def test_repro_makes_the_documented_files(reproduced: Project) -> None:
     made = set(results(reproduced))
@@ -171,3 +202,28 @@ def test_another_attack_or_its_knob_leaves_the_pipeline_up_to_date(reproduced: P
     (reproduced.folder / "stages/attacks/new.py").write_text("# an attack to come\n")
     reproduced.set_params(attacks={"new": {"strength": 1}})
     assert ran(reproduced("dvc", "repro")) == ["track"]
+
+
+def test_a_new_data_set_is_one_file_and_switching_back_and_forth_computes_nothing(reproduced: Project) -> None:
+    reproduced("git", "checkout", "--quiet", "params.yaml")
+    reproduced("dvc", "repro")
+    first = results(reproduced)
+    (reproduced.folder / "stages/datasets/stripes.py").write_text(STRIPES)
+    stripes = {"data": {"name": "stripes"}, "attack": {"target": "none"}, "train": {"epochs": 5}}
+    reproduced.set_params(datasets={"stripes": {"rows": 500}}, **stripes)
+    assert set(ran(reproduced("dvc", "repro"))) >= {"download", "poison", "train@clean", "train@backdoored", "evaluate"}
+    second = results(reproduced)
+    assert json.loads(second["data/raw/source.json"])["name"] == "stripes"
+    assert scores(reproduced)["clean_accuracy"] > 0.95
+    assert list(pd.read_csv(reproduced.folder / "metrics/per_class.csv")["class"]) == ["lying", "standing", "none"]
+    (run,) = [run for run in runs(reproduced) if run.data.params["data.name"] == "stripes"]
+    assert run.data.params["attack.target"] == "none"
+
+    for sections, expected in (
+        ({"data": {"name": "digits"}, "attack": {"target": 8}, "train": {"epochs": 16}}, first),
+        (stripes, second),
+        ({"data": {"name": "digits"}, "attack": {"target": 8}, "train": {"epochs": 16}}, first),
+    ):
+        reproduced.set_params(**sections)
+        assert set(ran(reproduced("dvc", "repro"))) <= {"check", "track"}  # neither computes anything
+        assert results(reproduced) == expected

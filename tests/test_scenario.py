@@ -1,0 +1,131 @@
+"""Each scenario is complete and valid, and runs as an ordinary DVC experiment that leaves the work tree alone."""
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from stages import label_maps, parts, scenario
+from stages.attacks import Attack
+from stages.command import InputError
+from stages.datasets import Source
+from stages.params import read_all
+from stages.poison import AttackSection
+from stages.train import TrainSection
+from tests.conftest import PROJECT, Project, ran, runs
+
+PARAMS = read_all(PROJECT / "params.yaml")
+NAMES = [path.stem for path in sorted((PROJECT / "scenarios").glob("*.yaml"))]
+
+
+@pytest.fixture(params=NAMES)
+def content(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return read_all(PROJECT / "scenarios" / f"{request.param}.yaml")
+
+
+def test_there_are_scenarios() -> None:
+    assert {"street-signs", "mnist-1pct", "mnist-5pct", "mnist-all-to-all", "fashion-mnist", "gtsrb"} <= set(NAMES)
+
+
+def test_a_scenario_is_whole_so_that_nothing_in_the_work_tree_changes_it(content: dict[str, Any]) -> None:
+    attack = content["attack"]["name"]
+    assert content.keys() - {"datasets"} == {"data", "attack", "attacks", "train"}
+    for section in ("data", "attack", "train"):
+        assert content[section].keys() == PARAMS[section].keys()
+    assert content["attacks"].keys() == {attack}
+    assert content["attacks"][attack].keys() == PARAMS["attacks"][attack].keys()
+    assert content.get("datasets", {}).keys() <= {content["data"]["name"]}
+
+
+def test_a_scenario_holds_what_the_stages_allow(content: dict[str, Any]) -> None:
+    scenario.settings(content, PARAMS)
+    section = AttackSection.model_validate(content["attack"])
+    label_maps.check_name(section.label_map)
+    parts.find("attacks", section.name, Attack, "attack.name").model_validate(content["attacks"][section.name])
+    name = content["data"]["name"]
+    source = parts.find("datasets", name, Source, "data.name")
+    source.model_validate(content.get("datasets", {}).get(name, {}))
+    parts.check_name("networks", TrainSection.model_validate(content["train"]).network, "train.network")
+
+
+def test_only_what_differs_is_set() -> None:
+    params = {"seed": 1, "attack": {"rate": 0.01, "target": 8}, "attacks": {"badnets": {"patch": None, "colour": 255}}}
+    patch = {"position": [24, 24], "size": [3, 3]}
+    wanted = {"attack": {"rate": 0.05, "target": 8}, "attacks": {"badnets": {"patch": patch, "colour": 255}}}
+    assert scenario.settings(wanted, params) == {"attack.rate": 0.05, "attacks.badnets.patch": patch}
+    with pytest.raises(InputError, match=r"attack.rates: in the scenario, but not in params.yaml"):
+        scenario.settings({"attack": {"rates": 1}}, params)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, 0, 0.05, True, "stop", "speed limit, 50", "1", "true", [[3, 3]], [255, 255, 0], ["a b", "c, d"]],
+)
+def test_dvc_reads_values_as_they_are_meant(value: Any, tmp_path: Path) -> None:
+    from dvc.utils.hydra import apply_overrides
+
+    (tmp_path / "params.yaml").write_text("knob: 7\n")
+    setting = scenario.command("x", {"knob": value})[-1]
+    apply_overrides(tmp_path / "params.yaml", [setting])
+    assert yaml.safe_load((tmp_path / "params.yaml").read_text()) == {"knob": value}
+
+
+def test_an_unknown_name_lists_the_scenarios(project: Project) -> None:
+    for arguments, message in ((["x"], "'x' is unknown"), ([], "NAME=… is missing")):
+        output = project(sys.executable, "-m", "stages.scenario", *arguments, fails=True)
+        assert f"error: {message}; the scenarios are:" in output
+        for name in NAMES:
+            assert f"  {name} " in output
+        assert "Traceback" not in output
+
+
+def test_a_scenario_is_an_experiment_of_its_name(project: Project) -> None:
+    path = project.folder / "params.yaml"
+    knobs = {"name": "sticker", "rate": 0.02, "mode": "add", "cover": 0.03, "label_map": "one-to-one"}
+    wanted = {
+        "attack": {**knobs, "target": 8, "source": 1},
+        "attacks": {"sticker": {"position": [0.1, 0.1], "size": 0.1, "colour": 255, "picture": None}},
+    }
+    (project.folder / "scenarios/one-is-eight.yaml").write_text(
+        "# A sticker makes an eight of a one\n" + yaml.safe_dump(wanted)
+    )
+    (project.folder / "dvc.lock").write_text("schema: '2.0'\n")  # DVC keeps it with an experiment if git knows it
+    project.commit()
+    before = path.read_bytes()
+    output = project(sys.executable, "-m", "stages.scenario", "one-is-eight")
+    assert "Traceback" not in output
+    for setting in ("attack.name=sticker", "attack.mode=add", "attack.source=1", "attacks.sticker.colour=255"):
+        assert f"-S {setting}" in output
+    assert "train.epochs" not in output, "what is as it should be need not be set"
+    assert "attack_success_rate" in output
+    assert "and 45 cover rows" in output  # 3 % of 1,437 / 0.95
+    assert path.read_bytes() == before
+    assert not project("git", "status", "--porcelain")
+    (run,) = runs(project)
+    assert run.info.run_name == "one-is-eight"
+    assert run.data.metrics["poisoned_rows"] == 30
+    assert run.data.metrics["poisoned_share"] == 30 / (1437 + 30 + 45)
+    assert run.data.metrics["attack_success_rate"] > 0.8
+    assert run.data.metrics["side_effect_rate"] < 0.05
+
+    # Again: what it computed is still there, and the experiment of this name is the new one.
+    output = project(sys.executable, "-m", "stages.scenario", "one-is-eight")
+    assert "dvc exp remove one-is-eight" in output
+    assert not {name for name in ran(output) if name.startswith("train")}
+    assert len(runs(project)) == 1
+    (command,) = [line for line in output.splitlines() if line.startswith("$ dvc exp run")]
+    assert shlex.split(command.rstrip(" \\"))[1:] == ["dvc", "exp", "run", "--temp", "--name", "one-is-eight"]
+    project("dvc", "exp", "apply", "one-is-eight")
+    assert yaml.safe_load(path.read_text())["attack"] == wanted["attack"]
+    assert (project.folder / "metrics/confusion.png").is_file()
+
+
+def test_make_runs_it() -> None:
+    shown = subprocess.run(
+        ["make", "--dry-run", "scenario", "NAME=street-signs"], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    assert "python -m stages.scenario street-signs" in shown.stdout
