@@ -12,7 +12,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: repro scenario test lint ui article bench clean help
+.PHONY: repro scenario test lint ui article scenarios bench clean help
 
 repro: $(VENV)/.installed  ## Run what is out of date: download, poison, train, evaluate, track
 	@if [ ! -e .git ]; then $(BIN)/dvc config --local core.no_scm true; \
@@ -38,6 +38,9 @@ ui: $(VENV)/.installed  ## Compare the runs in MLflow, on http://127.0.0.1:5000 
 
 article: $(VENV)/.installed  ## The README's table: 1 % and 5 % poison, seeds 1 to 5, as ten DVC experiments
 	$(BIN)/python -m benchmarks.article
+
+scenarios: $(VENV)/.installed  ## The README's other table: four scenarios, seeds 1 to 5, as twenty DVC experiments
+	$(BIN)/python -m benchmarks.scenarios
 
 bench: $(VENV)/.installed-bench  ## Measure speed beside others' and the machine's own: minutes, with MODE=full hours
 	$(BIN)/dvc repro --quiet poison

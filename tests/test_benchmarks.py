@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import counting, machine, peaks, report, roofline, tables, training
+from benchmarks import counting, machine, peaks, report, roofline, scenarios, tables, training
 from benchmarks.contestants import tutorial
 from stages.dataset import clean
 from stages.params import read
@@ -196,3 +196,14 @@ def test_the_machine_is_described_without_its_name() -> None:
         tables.markdown(pd.DataFrame(description.items(), columns=["what", "value"])).count("\n")
         == len(description) + 1
     )
+
+
+def test_the_scenarios_table_has_means_and_spreads() -> None:
+    rows = pd.DataFrame(0.5, index=range(2), columns=list(scenarios.SCORES))
+    rows = rows.assign(scenario="signs", attack_success_rate=[0.5, 0.6], clean_accuracy=[0.9, 1.0])
+    rows = pd.concat([rows, rows.assign(scenario="all", side_effect_rate=float("nan"))])
+    head, _, signs, others = scenarios.table(rows).splitlines()
+    assert head.startswith("| scenario | attack success rate | clean accuracy |")
+    assert signs.startswith("| `signs` | 55.00 ± 7.07 % | 95.00 ± 7.07 % |")
+    assert signs.endswith("| 50.00 ± 0.00 % |")
+    assert others.endswith("| - |")
