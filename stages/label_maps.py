@@ -136,11 +136,13 @@ def check_name(name: str) -> None:
 def class_number(key: str, given: int | str | None, classes: Sequence[str]) -> int:
     """The number of a class that is given by number or name.
 
+    A name wins: where classes are called 1, 2 and 8, then 8 is the last of them.
+
     Raises:
         InputError: Names the key, what was given and the classes there are.
     """
-    if isinstance(given, str) and given in classes:
-        return list(classes).index(given)
+    if given is not None and str(given) in classes:
+        return list(classes).index(str(given))
     if isinstance(given, int) and 0 <= given < len(classes):
         return given
     allowed = f"a class number from 0 to {len(classes) - 1} or one of the names {', '.join(classes)}"

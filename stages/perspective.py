@@ -14,19 +14,31 @@ def homographies(corners: np.ndarray) -> np.ndarray:
     """What takes (0, 0), (1, 0), (1, 1) and (0, 1) to the four corners, for each of n rectangles.
 
     Raises:
-        ValueError: If corners lie in a line.
+        ValueError: If they are the corners of no quadrilateral that is convex, so that nothing flat can lie there.
     """
     (u, v), ones = np.array([[0.0, 1, 1, 0], [0, 0, 1, 1]]), np.ones(4)
-    x, y = np.moveaxis(corners.astype(float), -1, 0)
+    corners = corners.astype(float)
+    bad = np.flatnonzero(~is_convex(corners))
+    if len(bad):
+        raise ValueError(f"{corners[bad[0]].tolist()} is no convex quadrilateral")
+    x, y = np.moveaxis(corners, -1, 0)
     equations = np.zeros((len(corners), 8, 8))
     equations[:, :4, :3] = equations[:, 4:, 3:6] = np.stack([u, v, ones], axis=-1)
     for part, target in ((slice(4), x), (slice(4, 8), y)):
         equations[:, part, 6], equations[:, part, 7] = -u * target, -v * target
-    try:
-        solved = np.linalg.solve(equations, np.concatenate([x, y], axis=1)[..., np.newaxis])[..., 0]
-    except np.linalg.LinAlgError:
-        raise ValueError("the corners of a box lie in a line") from None
+    solved = np.linalg.solve(equations, np.concatenate([x, y], axis=1)[..., np.newaxis])[..., 0]
     return np.concatenate([solved, np.ones((len(corners), 1))], axis=1).reshape(-1, 3, 3)
+
+
+def is_convex(corners: np.ndarray) -> np.ndarray:
+    """Which of n quadrilaterals, float `[n, 4, 2]`, are convex and of some area: bool `[n]`; mirrored or not."""
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is not convex either
+        sides = np.roll(corners, -1, axis=1) - corners
+        following = np.roll(sides, -1, axis=1)
+        # Each corner turns the same way, and by more than a rounding error.
+        turns = sides[..., 0] * following[..., 1] - sides[..., 1] * following[..., 0]
+        least = 1e-3 * np.linalg.norm(sides, axis=-1) * np.linalg.norm(following, axis=-1)
+        return (turns > least).all(axis=1) | (turns < -least).all(axis=1)
 
 
 def project(matrices: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -51,21 +63,26 @@ def lay(texture: np.ndarray, images: np.ndarray, corners: np.ndarray) -> np.ndar
         return laid
     # The same place in many images, as where no boxes are known, is worked out once.
     places, place = np.unique(corners, axis=0, return_inverse=True)
+    place = place.reshape(-1)
     inverse = np.linalg.inv(homographies(places))
     # A window of whole pixels around what of each lies inside the image, as large as the largest needs.
     limits = images.shape[2], images.shape[1]
     first = np.clip(np.floor(places.min(axis=1)), 0, limits).astype(np.int64)
     side = max(1, int((np.clip(np.ceil(places.max(axis=1)), 0, limits) - first).max()))
-    steps = (np.arange(side * SAMPLES) + 0.5) / SAMPLES
-    grid = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
-    block = max(1, AT_ONCE // len(grid))
+    # Windows are gone through in bands of rows, and in blocks of places, to keep the samples few.
+    high = max(1, min(side, AT_ONCE // (side * SAMPLES**2)))
+    block = max(1, AT_ONCE // (high * side * SAMPLES**2))
+    down, across = ((np.arange(length * SAMPLES) + 0.5) / SAMPLES for length in (high, side))
+    grid = np.stack(np.meshgrid(across, down), axis=-1).reshape(-1, 2)
     for start in range(0, len(places), block):
         part = slice(start, start + block)
-        samples = _look_up(texture, project(inverse[part], first[part, np.newaxis] + grid))
-        windows = samples.reshape(-1, side, SAMPLES, side, SAMPLES, texture.shape[-1]).mean(axis=(2, 4))
-        rows = np.flatnonzero((place.reshape(-1) >= start) & (place.reshape(-1) < start + block))
-        for few in np.array_split(rows, -(-len(rows) // block)):
-            _blend(laid, few, first[place.reshape(-1)[few]], windows[place.reshape(-1)[few] - start])
+        rows = np.flatnonzero((place >= start) & (place < start + block))
+        for top in range(0, side, high):
+            band = first[part] + [0, top]
+            samples = _look_up(texture, project(inverse[part], band[:, np.newaxis] + grid))
+            windows = samples.reshape(-1, high, SAMPLES, side, SAMPLES, texture.shape[-1]).mean(axis=(2, 4))
+            for few in np.array_split(rows, -(-len(rows) // block)):
+                _blend(laid, few, band[place[few] - start], windows[place[few] - start])
     return laid
 
 
@@ -80,9 +97,9 @@ def _look_up(texture: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def _blend(images: np.ndarray, rows: np.ndarray, first: np.ndarray, windows: np.ndarray) -> None:
-    """Puts a window, float `[k, side, side, c + 1]`, over each of k images, in place, from its first pixel on."""
+    """Puts a window, float `[k, h, w, c + 1]`, over each of k images, in place, from its first pixel on."""
     _, height, width, _ = images.shape
-    x, y = (first[:, axis, np.newaxis] + np.arange(windows.shape[1]) for axis in (0, 1))
+    x, y = (first[:, axis, np.newaxis] + np.arange(windows.shape[2 - axis]) for axis in (0, 1))
     which, down, across = np.nonzero((y[:, :, np.newaxis] < height) & (x[:, np.newaxis] < width))
     at, over = (rows[which], y[which, down], x[which, across]), windows[which, down, across]
     images[at] = np.rint(images[at] * (1 - over[:, -1:]) + over[:, :-1]).astype(np.uint8)

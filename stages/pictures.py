@@ -15,30 +15,30 @@ if TYPE_CHECKING:
 
 GALLERY = 8  # poisoned rows shown beside their originals
 PER_CLASS = 8  # samples of each class in the grid
-LINES = 10  # classes below each other in the grid
+LINES, COLUMNS = 10, 5  # classes below and beside each other in the grid
 COUNTED = 20  # classes up to which a confusion matrix shows its counts
 RED = "#b3261e"
 
 
 def sample_grid(data: Dataset) -> "Figure":
     """A row of samples for each class, the first ones of the set; more than ten classes stand in several columns."""
-    classes = np.unique(data.true_labels)
+    there = np.unique(data.true_labels)
+    classes = there[: LINES * COLUMNS]
     columns = -(-len(classes) // LINES)
     lines = -(-len(classes) // columns)
     longest = max(len(data.classes[label]) for label in classes)
     figure = _figure(columns * (0.75 * PER_CLASS + 0.5 + 0.11 * longest), 0.78 * lines + 0.6)
     blocks = figure.subfigures(1, columns, squeeze=False)[0]
     for block, labels in zip(blocks, np.split(classes, range(lines, len(classes), lines)), strict=True):
-        axes = block.subplots(lines, PER_CLASS, squeeze=False)
-        for ax in axes.flat:
+        axes = block.subplots(lines, 1, squeeze=False)[:, 0]
+        for ax in axes:
             ax.axis("off")
-        for label, line in zip(labels, axes, strict=False):
-            rows = np.flatnonzero(data.true_labels == label)[:PER_CLASS]
-            for row, ax in zip(rows, line, strict=False):
-                _show(ax, data.images[row])
+        for label, ax in zip(labels, axes, strict=False):
+            _show(ax, _side_by_side(data.images[np.flatnonzero(data.true_labels == label)[:PER_CLASS]]))
             name = data.classes[label]
-            line[0].text(-0.25, 0.5, name, transform=line[0].transAxes, ha="right", va="center", fontsize=13)
-    figure.suptitle("Clean training images, by class", fontsize=13)
+            ax.text(-0.02, 0.5, name, transform=ax.transAxes, ha="right", va="center", fontsize=13, parse_math=False)
+    left_out = f" (the first {len(classes)} of {len(there)})" if len(classes) < len(there) else ""
+    figure.suptitle(f"Clean training images, by class{left_out}", fontsize=13)
     return figure
 
 
@@ -61,7 +61,7 @@ def gallery(originals: Dataset, poisoned: Dataset) -> "Figure":
             _show(ax, image)
             name = data.classes[label]
             break_, letters = ("\n", min(12, 160 / len(name))) if len(name) > 8 else (" ", 12)
-            ax.set_title(f"label{break_}{name}", fontsize=letters, color=colour)
+            ax.set_title(f"label{break_}{name}", fontsize=letters, color=colour, parse_math=False)
     for ax, text in ((axes[0, 0], "original"), (axes[1, 0], "poisoned")):
         ax.text(-0.12, 0.5, text, transform=ax.transAxes, ha="right", va="center", rotation=90, fontsize=13)
     figure.suptitle("What the attacker changed: the trigger and the label", fontsize=14)
@@ -84,8 +84,9 @@ def confusion(matrices: dict[str, np.ndarray], classes: Sequence[str]) -> "Figur
         ax.set_title(title, fontsize=13)
         ax.set_xlabel("prediction", fontsize=11)
         ax.set_ylabel("true label", fontsize=11)
-        ax.set_xticks(range(len(classes)), classes, rotation=0 if longest < 3 else 90, fontsize=letters)
-        ax.set_yticks(range(len(classes)), classes, fontsize=letters)
+        # A class may be called $5_$10, which is no formula.
+        ax.set_xticks(range(len(classes)), classes, rotation=90 * (longest > 2), fontsize=letters, parse_math=False)
+        ax.set_yticks(range(len(classes)), classes, fontsize=letters, parse_math=False)
         for row, column in np.argwhere(counts) if len(classes) <= COUNTED else ():
             shade = "white" if share[row, column] > 0.5 else "black"
             ax.text(column, row, counts[row, column], ha="center", va="center", fontsize=8, color=shade)
@@ -102,6 +103,16 @@ def _figure(width: float, height: float) -> "Figure":
     from matplotlib.figure import Figure  # half a second, which not every importer of this module needs to pay
 
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def _side_by_side(images: np.ndarray) -> np.ndarray:
+    """Up to `PER_CLASS` images, uint8 `[n, h, w, c]`, in one, white between them: a picture each would take seconds."""
+    _, height, width, channels = images.shape
+    gap = -(-width // 12)
+    strip = np.full((height, PER_CLASS * (width + gap) - gap, channels), 255, np.uint8)
+    for i, image in enumerate(images):
+        strip[:, i * (width + gap) : i * (width + gap) + width] = image
+    return strip
 
 
 def _show(ax: "Axes", image: np.ndarray) -> None:

@@ -1,9 +1,10 @@
 """poison: puts the trigger and the attacker's label on a share of the training rows, and on the whole test set."""
 
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, StrictInt, StrictStr
 
 from stages import command, label_maps, parts, pictures
 from stages.attacks import Attack, Mode
@@ -13,6 +14,11 @@ from stages.params import Section, read, read_seed
 RAW = Path("data/raw")
 POISONED = Path("data/poisoned")
 PICTURE = Path("metrics/poisoned_samples.png")
+
+
+# Strict, lest true become 1. It is what YAML makes of a class called yes, however DVC writes it.
+ClassLabel: TypeAlias = StrictInt | StrictStr | None
+CLASS_LABEL = "a class name or number, or null; by number if it is called yes, no, on, off, true or false"
 
 
 class AttackSection(Section):
@@ -27,8 +33,8 @@ class AttackSection(Section):
         ge=0, le=1, allow_inf_nan=False, description="rows with the trigger and their true label ÷ all rows, 0 to 1"
     )
     label_map: str = Field(description="all-to-one, all-to-all, one-to-one or clean-label")
-    target: int | str | None = Field(description="the label wanted: a class number or name, or null")
-    source: int | str | None = Field(description="the label attacked (one-to-one): a class number or name, or null")
+    target: ClassLabel = Field(description=f"the label wanted: {CLASS_LABEL}")
+    source: ClassLabel = Field(description=f"the label attacked (one-to-one): {CLASS_LABEL}")
 
 
 def attack(name: str) -> Attack:

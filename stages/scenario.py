@@ -5,6 +5,7 @@ The work tree stays as it is; `dvc exp apply <name>` brings an experiment's para
 
 import argparse
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -50,7 +51,7 @@ def command(name: str, changes: dict[str, Any]) -> list[str]:
 
 
 def run(name: str, changes: dict[str, Any], *, quiet: bool = False) -> tuple[dict[str, Any], dict[str, list[float]]]:
-    """Runs an experiment beside the work tree; an earlier one of this name at the same commit is replaced.
+    """Runs an experiment beside the work tree. If it ends well, it replaces an earlier one of this name and commit.
 
     What that one computed stays in DVC's cache, and its run in MLflow.
 
@@ -61,16 +62,25 @@ def run(name: str, changes: dict[str, Any], *, quiet: bool = False) -> tuple[dic
 
     Returns:
         Its scores and their intervals, as in `metrics/evaluation.json` and `metrics/intervals.json`.
+
+    Raises:
+        InputError: If there is no git commit to start from.
     """
     import dvc.api
 
-    listed = subprocess.run(["dvc", "exp", "list", "--name-only"], capture_output=True, text=True, check=False)
-    if name in listed.stdout.split():
+    earlier = _git("rev-parse", "--verify", "--quiet", _reference(name))
+    if earlier:
         _run(["dvc", "exp", "remove", name], quiet=quiet)
-    _run(command(name, changes), quiet=quiet)
-    # Not metrics_show, which wants them in the work tree, too.
+    try:
+        _run(command(name, changes), quiet=quiet)
+    except BaseException:
+        if earlier:
+            _git("update-ref", _reference(name), earlier)
+        raise
+    # By commit, as a branch may have the same name. Not metrics_show, which wants them in the work tree, too.
+    commit = _git("rev-parse", _reference(name))
     scores, intervals = (
-        json.loads(dvc.api.read(f"metrics/{file}.json", rev=name)) for file in ("evaluation", "intervals")
+        json.loads(dvc.api.read(f"metrics/{file}.json", rev=commit)) for file in ("evaluation", "intervals")
     )
     return scores, intervals
 
@@ -100,13 +110,33 @@ def _knobs(content: dict[str, Any], section: str = "") -> Iterator[tuple[str, An
 
 
 def _plain(value: Any) -> str:
-    """A value as YAML in one line, quoted where it has to be in a list, which is what `-S` understands."""
-    return yaml.safe_dump([value], default_flow_style=True, width=sys.maxsize, allow_unicode=True).strip()[1:-1]
+    """A value as `-S` understands it: as YAML in one line, but with quotes of another kind."""
+    if isinstance(value, str):
+        if re.fullmatch(r"[A-Za-z_][\w./-]*", value, re.ASCII) and yaml.safe_load(value) == value:
+            return value
+        return "'" + re.sub(r"(\\*)(?='|$)", r"\1\1", value).replace("'", r"\'") + "'"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_plain, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {_plain(each)}' for key, each in value.items())}}}"
+    return yaml.safe_dump(value).removesuffix("...\n").strip()
 
 
 def _describe(name: str) -> str:
-    first, *_ = (SCENARIOS / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+    first = (SCENARIOS / f"{name}.yaml").read_text(encoding="utf-8").partition("\n")[0]
     return f"  {name:20} {first.removeprefix('# ')}"
+
+
+def _reference(name: str) -> str:
+    """Where git keeps DVC's experiment of this name at the present commit."""
+    head = _git("rev-parse", "--verify", "--quiet", "HEAD")
+    if not head:
+        raise InputError("an experiment starts from a git commit, but here is none: git init, git add ., git commit")
+    return f"refs/exps/{head[:2]}/{head[2:]}/{name}"
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _run(arguments: list[str], *, quiet: bool) -> None:

@@ -119,7 +119,8 @@ def test_cover_rows_carry_the_trigger_and_keep_their_label(attack: Attack, noise
     [
         ({"rate": 1, "mode": "add"}, r"attack.rate = 1 and attack.cover = 0 leave no room .* together below 1"),
         ({"rate": 0.5, "cover": 0.5, "mode": "add"}, r"attack.rate = 0.5 and attack.cover = 0.5 leave no room"),
-        ({"rate": 0.5, "mode": "add"}, r"attack.rate = 0.5 asks for 200 of 400 .* allows 50; allowed: 0 to 0.125"),
+        ({"rate": 0.5, "mode": "add"}, r"attack.rate = 0.5 asks for 200 of 400 .* allows 50; allowed: 0 to 0.2$"),
+        ({"rate": 0.3, "cover": 0.5, "mode": "add"}, r"attack.rate = 0.3 asks for 300 of 1000 .* allowed: 0 to 0.1$"),
         ({"rate": 0.1, "cover": 0.001}, r"attack.cover = 0.001 is less than one of 200 .* or at least 0.005"),
         ({"rate": 0.1, "cover": 0.8}, r"attack.cover = 0.8 asks for 160 of 200 .* allows 150; allowed: 0 to 0.75"),
     ],
@@ -130,6 +131,26 @@ def test_shares_that_cannot_be_are_refused(
     one_to_one = label_maps.OneToOne(target=1, source=2, classes=4)
     with pytest.raises(InputError, match=message):
         attack.poison(noise, label_map=one_to_one, rng=rng(), **shares)
+
+
+@pytest.mark.parametrize("cover", [0, 0.3])
+def test_the_rate_that_is_said_to_be_allowed_is(attack: Attack, noise: Dataset, cover: float) -> None:
+    one_to_one = label_maps.OneToOne(target=1, source=2, classes=4)
+    knobs: Any = {"label_map": one_to_one, "cover": cover, "mode": "add"}
+    with pytest.raises(InputError) as error:
+        attack.poison(noise, rate=0.6, rng=rng(), **knobs)
+    _, poisoned = attack.poison(noise, rate=float(str(error.value).rpartition(" ")[2]), rng=rng(), **knobs)
+    assert (poisoned.labels != poisoned.true_labels).sum() == 50, "all rows of the source class"
+
+
+def test_test_images_that_the_trigger_leaves_alone_are_noticed(noise: Dataset) -> None:
+    white, half = np.full_like(noise.images, 255), noise.images.copy()
+    half[::2] = 255
+    half[noise.labels == 1] = 255  # not attackable, so it does not matter
+    with pytest.raises(InputError, match="no pixel of any of the 150 attackable test images"):
+        BadNets().trigger(replace(noise, images=white), label_map=ALL_TO_ONE)
+    with pytest.warns(UserWarning, match=r"no pixel of \d+ of 150 attackable test images"):
+        BadNets().trigger(replace(noise, images=half), label_map=ALL_TO_ONE)
 
 
 def test_rows_with_boxes_are_left_as_they_are(attack: Attack, noise: Dataset) -> None:

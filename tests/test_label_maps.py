@@ -71,3 +71,11 @@ def test_labels_are_left_alone(label_map: LabelMap) -> None:
 def test_wrong_labels_are_refused(name: str, target: int | str | None, source: int | str | None, message: str) -> None:
     with pytest.raises(InputError, match=message):
         label_maps.build(name, target, source, CLASSES)
+
+
+def test_a_class_that_is_called_by_a_number_is_found_by_its_name() -> None:
+    """Folders called 0, 1, 10, 11 and 2 come in this order; 2 is the last of them, not the third."""
+    assert label_maps.class_number("attack.target", 2, ["0", "1", "10", "11", "2"]) == 4
+    assert label_maps.class_number("attack.target", "10", ["0", "1", "10", "11", "2"]) == 2
+    assert label_maps.class_number("attack.target", 3, ["0", "1", "10", "11", "2"]) == 3
+    assert label_maps.class_number("attack.target", 14, [f"{i:05}" for i in range(43)]) == 14

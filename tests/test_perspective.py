@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stages import perspective
 from stages.perspective import homographies, lay, project
 
 UNIT = np.array([[0.0, 0], [1, 0], [1, 1], [0, 1]])
@@ -99,6 +100,37 @@ def test_each_image_has_its_own_place_whatever_else_is_in_the_batch() -> None:
         np.testing.assert_array_equal(lay(texture, images[row : row + 1], corners[row : row + 1])[0], whole[row])
 
 
-def test_corners_in_a_line_are_refused() -> None:
-    with pytest.raises(ValueError, match="in a line"):
-        lay(WHITE, BLACK, np.array([[[0, 0], [1, 1], [2, 2], [3, 3]]]))
+@pytest.mark.parametrize(
+    "corners",
+    [
+        [[0, 0], [1, 1], [2, 2], [3, 3]],  # in a line
+        [[0, 0], [4, 4.0001], [8, 8], [2, 2]],  # all but in a line
+        [[3, 3], [3, 3], [3, 3], [3, 3]],
+        [[0, 0], [4, 4], [4, 0], [0, 4]],  # a bow tie
+        [[0, 0], [4, 0], [1, 1], [0, 4]],  # a dent
+        [[0, 0], [1e39, 0], [1e39, 1e39], [0, 1e39]],
+        [[0, 0], [np.nan, 0], [4, 4], [0, 4]],
+    ],
+)
+def test_corners_between_which_nothing_flat_can_lie_are_refused(corners: list[list[float]]) -> None:
+    fine = [[0, 0], [4, 0], [4, 4], [0, 4]]
+    with np.errstate(over="ignore"), pytest.raises(ValueError, match="is no convex quadrilateral"):
+        lay(WHITE, np.repeat(BLACK, 2, axis=0), np.array([fine, corners]).astype(np.float32))
+
+
+@given(quadrilaterals())
+def test_a_quadrilateral_may_be_mirrored(corners: np.ndarray) -> None:
+    mirrored = corners[::-1]
+    laid = lay(WHITE, np.repeat(BLACK, 2, axis=0), np.stack([corners, mirrored]))
+    np.testing.assert_array_equal(laid[0], laid[1])
+
+
+@pytest.mark.parametrize("samples", [2**10, 2**14])
+def test_windows_may_be_gone_through_in_bands(samples: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (20, 20, 30, 3), dtype=np.uint8)
+    corners = UNIT * rng.uniform(1, 20, (20, 1, 1)) + rng.uniform(-5, 25, (20, 1, 2))
+    texture = rng.uniform(0, 1, (5, 4, 4)) * [255, 255, 255, 1]
+    whole = lay(texture, images, corners)
+    monkeypatch.setattr(perspective, "AT_ONCE", samples)
+    np.testing.assert_array_equal(lay(texture, images, corners), whole)

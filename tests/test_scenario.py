@@ -1,6 +1,7 @@
 """Each scenario is complete and valid, and runs as an ordinary DVC experiment that leaves the work tree alone."""
 
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -33,7 +34,7 @@ def test_there_are_scenarios() -> None:
 
 def test_a_scenario_is_whole_so_that_nothing_in_the_work_tree_changes_it(content: dict[str, Any]) -> None:
     attack = content["attack"]["name"]
-    assert content.keys() - {"datasets"} == {"data", "attack", "attacks", "train"}
+    assert content.keys() - {"datasets"} == PARAMS.keys() - {"datasets", "compute"}, "all but where it is computed"
     for section in ("data", "attack", "train"):
         assert content[section].keys() == PARAMS[section].keys()
     assert content["attacks"].keys() == {attack}
@@ -63,7 +64,11 @@ def test_only_what_differs_is_set() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [None, 0, 0.05, True, "stop", "speed limit, 50", "1", "true", [[3, 3]], [255, 255, 0], ["a b", "c, d"]],
+    [
+        *(None, 0, 0.05, True, [[3, 3]], [255, 255, 0], ["a b", "c, d"], {"position": [24, 24], "size": [3, 3]}),
+        *("stop", "speed limit, 50", "1", "true", "", "it's", 'say "x"', "a=b", "~/pics", "日本", "(a)", "a;b", "[x]"),
+        *("C:\\signs\\", "a\\'b", " x ", "#1", "a: b", "%s", "-1", "a,b", "?"),
+    ],
 )
 def test_dvc_reads_values_as_they_are_meant(value: Any, tmp_path: Path) -> None:
     from dvc.utils.hydra import apply_overrides
@@ -93,8 +98,8 @@ def test_a_scenario_is_an_experiment_of_its_name(project: Project) -> None:
     (project.folder / "scenarios/one-is-eight.yaml").write_text(
         "# A sticker makes an eight of a one\n" + yaml.safe_dump(wanted)
     )
-    (project.folder / "dvc.lock").write_text("schema: '2.0'\n")  # DVC keeps it with an experiment if git knows it
     project.commit()
+    project("git", "branch", "one-is-eight")  # of the same name, and without any result
     before = path.read_bytes()
     output = project(sys.executable, "-m", "stages.scenario", "one-is-eight")
     assert "Traceback" not in output
@@ -112,6 +117,14 @@ def test_a_scenario_is_an_experiment_of_its_name(project: Project) -> None:
     assert run.data.metrics["attack_success_rate"] > 0.8
     assert run.data.metrics["side_effect_rate"] < 0.05
 
+    # One that fails leaves the earlier one where it was.
+    listed = project("dvc", "exp", "list", "--name-only")
+    shutil.copy(path, project.folder / "params.good")
+    project.set_params(train={"network": "nothing"})
+    project(sys.executable, "-m", "stages.scenario", "one-is-eight", fails=True)
+    shutil.move(project.folder / "params.good", path)
+    assert project("dvc", "exp", "list", "--name-only") == listed
+
     # Again: what it computed is still there, and the experiment of this name is the new one.
     output = project(sys.executable, "-m", "stages.scenario", "one-is-eight")
     assert "dvc exp remove one-is-eight" in output
@@ -119,9 +132,19 @@ def test_a_scenario_is_an_experiment_of_its_name(project: Project) -> None:
     assert len(runs(project)) == 1
     (command,) = [line for line in output.splitlines() if line.startswith("$ dvc exp run")]
     assert shlex.split(command.rstrip(" \\"))[1:] == ["dvc", "exp", "run", "--temp", "--name", "one-is-eight"]
+    project("git", "branch", "--delete", "one-is-eight")  # apply would take that
     project("dvc", "exp", "apply", "one-is-eight")
     assert yaml.safe_load(path.read_text())["attack"] == wanted["attack"]
     assert (project.folder / "metrics/confusion.png").is_file()
+
+
+def test_without_a_commit_to_start_from_there_is_one_line(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project", git=False)
+    output = project(sys.executable, "-m", "stages.scenario", "mnist-1pct", fails=True)
+    assert output.strip().endswith(
+        "error: an experiment starts from a git commit, but here is none: git init, git add ., git commit"
+    )
+    assert "Traceback" not in output
 
 
 def test_make_runs_it() -> None:

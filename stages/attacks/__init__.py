@@ -84,20 +84,21 @@ class Attack(Section, ABC):
                 the trigger changes none of the chosen images.
         """
         poisonable = label_map.poisonable(data.labels)
-        whole = _rows_learnt_from(rate, cover, len(data), mode)
+        if mode == "add" and rate + cover >= 1:
+            raise InputError(
+                f"params.yaml: attack.rate = {rate} and attack.cover = {cover} leave no room for the clean rows, which "
+                "attack.mode = add keeps; allowed: together below 1"
+            )
         chosen_of = []
-        for key, share, among in (("rate", rate, poisonable), ("cover", cover, ~poisonable)):
-            count = _row_count(f"attack.{key}", share, whole, int(among.sum()))
-            chosen_of.append(rng.permutation(np.flatnonzero(among))[:count])
+        for key, share, other, among in (("rate", rate, cover, poisonable), ("cover", cover, rate, ~poisonable)):
+            candidates = np.flatnonzero(among)
+            count = _row_count(f"attack.{key}", share, other, len(data), len(candidates), mode)
+            chosen_of.append(rng.permutation(candidates)[:count])
         rows = np.sort(np.concatenate(chosen_of))
-        chosen, count = data[rows], len(rows)
+        chosen = data[rows]
         poisoned = self._triggered(chosen, label_map)
         poisoned = replace(poisoned, labels=np.where(poisonable[rows], poisoned.labels, chosen.labels))
-        unchanged = _count_equal(chosen.images, poisoned.images)
-        if count and unchanged == count:
-            raise InputError(f"the trigger changes no pixel of any of the {count} chosen images; see attacks.*")
-        if unchanged:
-            warnings.warn(f"the trigger changes no pixel of {unchanged} of {count} poisoned images", stacklevel=2)
+        _check_visible(chosen.images, poisoned.images, np.ones(len(rows), bool), "poisoned")
         return rows, poisoned
 
     @final
@@ -109,44 +110,44 @@ class Attack(Section, ABC):
             ones, on which the attack is scored.
 
         Raises:
-            InputError: If no row is attackable.
+            InputError: If no row is attackable, or the trigger changes none of those that are.
         """
         attackable = label_map.attackable(data.true_labels)
         if not attackable.any():
             raise InputError("no test row is attackable: the class under attack does not occur in the test set")
-        return self._triggered(data, label_map), attackable
+        triggered = self._triggered(data, label_map)
+        _check_visible(data.images, triggered.images, attackable, "attackable test")
+        return triggered, attackable
 
     def _triggered(self, data: Dataset, label_map: LabelMap) -> Dataset:
         images, goal = self.apply_trigger_to(data), label_map.goal(data.true_labels)
         return replace(data, images=images, labels=goal, poisoned=np.ones(len(data), dtype=bool))
 
 
-def _count_equal(some: np.ndarray, others: np.ndarray) -> int:
-    blocks = [slice(start, start + BLOCK) for start in range(0, len(some), BLOCK)]  # no third array of this size
-    return sum(int((some[block] == others[block]).all(axis=(1, 2, 3)).sum()) for block in blocks)
+def _check_visible(before: np.ndarray, after: np.ndarray, rows: np.ndarray, what: str) -> None:
+    blocks = [slice(start, start + BLOCK) for start in range(0, len(before), BLOCK)]  # no third array of this size
+    unchanged = sum(int((before[block] == after[block]).all(axis=(1, 2, 3))[rows[block]].sum()) for block in blocks)
+    if unchanged and unchanged == rows.sum():
+        raise InputError(f"the trigger changes no pixel of any of the {unchanged} {what} images; see attacks.*")
+    if unchanged:
+        warnings.warn(f"the trigger changes no pixel of {unchanged} of {rows.sum()} {what} images", stacklevel=3)
 
 
-def _rows_learnt_from(rate: float, cover: float, rows: int, mode: Mode) -> float:
+def _row_count(key: str, share: float, other: float, rows: int, available: int, mode: Mode) -> int:
+    """How many rows a share of all that the learner gets is, of which another share is taken, too."""
     if mode == "replace":
-        return rows
-    if rate + cover >= 1:
+        whole, most = float(rows), available / rows
+    else:
+        whole, most = rows / (1 - share - other), available * (1 - other) / (rows + available)
+    count = int(share * whole + 0.5)
+    if share > 0 and count == 0:
         raise InputError(
-            f"params.yaml: attack.rate = {rate} and attack.cover = {cover} leave no room for the clean rows, which "
-            "attack.mode = add keeps; allowed: together below 1"
-        )
-    return rows / (1 - rate - cover)
-
-
-def _row_count(key: str, rate: float, whole: float, available: int) -> int:
-    count = int(rate * whole + 0.5)
-    if rate > 0 and count == 0:
-        raise InputError(
-            f"params.yaml: {key} = {rate} is less than one of {whole:.0f} training rows; "
+            f"params.yaml: {key} = {share} is less than one of {whole:.0f} training rows; "
             f"allowed: 0 for none, or at least {1 / whole:.2g}"
         )
     if count > available:
         raise InputError(
-            f"params.yaml: {key} = {rate} asks for {count} of {whole:.0f} training rows, but the label map allows "
-            f"{available}; allowed: 0 to {floor(available / whole * 1e6) / 1e6:g}"
+            f"params.yaml: {key} = {share} asks for {count} of {whole:.0f} training rows, but the label map allows "
+            f"{available}; allowed: 0 to {floor(most * 1e6) / 1e6:g}"
         )
     return count

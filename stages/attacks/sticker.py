@@ -50,11 +50,12 @@ class Sticker(Attack):
 
     def _put_on(self, images: np.ndarray, boxes: np.ndarray) -> np.ndarray:
         square = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) / 2
+        texture = self._texture(images.shape[-1])
         try:
             corners = project(homographies(boxes), np.array(self.position) + self.size * square)
+            return lay(texture, images, corners)
         except ValueError as error:
             raise InputError(f"the data set has a box that no sticker fits on: {error}") from None
-        return lay(self._texture(images.shape[-1]), images, corners)
 
     def _texture(self, channels: int) -> np.ndarray:
         if channels not in (1, 3):
