@@ -9,12 +9,21 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from stages.command import InputError
 
 PARAMS = Path("params.yaml")
+# DVC's run cache leaves these keys out wherever they stand, as they are also names of its own: after a change of such a
+# knob it would restore the old result.
+UNHASHED = {"size", "nfiles"}
 
 
 class Section(BaseModel):
     """A section of `params.yaml`: each field is a knob whose description says its unit and range."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """Refuses a knob whose changes DVC would not notice."""
+        if taken := UNHASHED & cls.model_fields.keys():
+            raise TypeError(f"{cls.__name__}: no knob may be called {', '.join(taken)}, see UNHASHED")
 
 
 class _Seed(Section):

@@ -230,7 +230,7 @@ def test_badnets_is_the_articles_pixel() -> None:
 def test_a_patch_covers_what_it_says_or_is_refused(top: int, left: int, tall: int, wide: int) -> None:
     images = np.zeros((1, 12, 12, 3), dtype=np.uint8)
     attack = BadNets.model_validate(
-        {"pixels": [], "patch": {"position": [top, left], "size": [tall, wide]}, "colour": [255, 200, 1]}
+        {"pixels": [], "patch": {"position": [top, left], "shape": [tall, wide]}, "colour": [255, 200, 1]}
     )
     first_row, first_column = top % 12, left % 12
     if first_row + tall > 12 or first_column + wide > 12:

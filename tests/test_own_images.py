@@ -143,7 +143,7 @@ def write(root: Path, *names: str) -> Path:
 
 def test_a_split_that_is_there_is_kept(tmp_path: Path) -> None:
     write(tmp_path, "test/b/1.png", "test/a/1.png", "train/a/deep/er/2.png", "train/b/3.png", "train/a/1.png")
-    train, test, _ = Folder(path=tmp_path, size=(4, 5), colour=False).fetch()
+    train, test, _ = Folder(path=tmp_path, shape=(4, 5), colour=False).fetch()
     assert train.images.shape == (3, 4, 5, 1)
     assert (train.classes, train.labels.tolist(), test.labels.tolist()) == (("a", "b"), [0, 0, 1], [0, 1])
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from stages import check, command, parts
+from stages import check, command, params, parts
 from stages.command import InputError
 from stages.compute import ComputeSection, set_up
 from stages.params import PARAMS, read, read_all, read_seed
@@ -53,8 +53,8 @@ def test_the_shipped_params_are_good() -> None:
         ("attacks.badnets.colour", 256, "attacks.badnets.colour = 256: .* allowed: 0 .* to 255"),
         (
             "attacks.badnets.patch",
-            {"position": [0, 0], "size": [0, 1]},
-            r"attacks.badnets.patch = .*at size.0.; allowed: null, or",
+            {"position": [0, 0], "shape": [0, 1]},
+            r"attacks.badnets.patch = .*at shape.0.; allowed: null, or",
         ),
         ("data.name", "letters", "data.name = 'letters' is unknown; known datasets: .*digits, .*mnist"),
         ("datasets.digits", None, "params.yaml"),
@@ -166,3 +166,20 @@ def test_a_full_disk_is_said_in_one_line(capsys: pytest.CaptureFixture[str]) -> 
 def test_a_defect_of_ours_keeps_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError):
         command.run(lambda: print(1 / 0))
+
+
+@pytest.mark.parametrize("name", ["size", "nfiles"])
+def test_no_knob_is_called_what_dvcs_run_cache_overlooks(name: str) -> None:
+    with pytest.raises(TypeError, match=f"no knob may be called {name}"):
+        type("Broken", (params.Section,), {"__annotations__": {name: int}})
+
+
+def test_dvcs_run_cache_overlooks_no_more_than_that() -> None:
+    from dvc.stage.cache import _get_cache_hash
+
+    def key(knobs: dict[str, Any]) -> str:
+        return str(_get_cache_hash({"params": {"params.yaml": {"attacks.some": knobs}}}, key=True))
+
+    assert key({"size": 1}) == key({"size": 2}), "DVC has mended it: the rule can go"
+    assert key({"side": 1, "patch": {"shape": [1, 2]}}) != key({"side": 2, "patch": {"shape": [1, 2]}})
+    assert key({"side": 1, "patch": {"shape": [1, 2]}}) != key({"side": 1, "patch": {"shape": [2, 1]}})

@@ -204,7 +204,7 @@ def test_the_names_in_an_archive_lead_nowhere(tmp_path: Path, monkeypatch: pytes
 
 
 def test_the_signs_have_their_labels_and_boxes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    train, test, source = Gtsrb(size=64, **make_gtsrb(tmp_path, monkeypatch)).fetch()
+    train, test, source = Gtsrb(side=64, **make_gtsrb(tmp_path, monkeypatch)).fetch()
     assert train.images.shape == (86, 64, 64, 3)
     assert train.labels.tolist() == sorted([*range(43), *range(43)])
     assert [train.classes[label] for label in (0, 14, 42)] == [

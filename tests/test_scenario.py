@@ -55,7 +55,7 @@ def test_a_scenario_holds_what_the_stages_allow(content: dict[str, Any]) -> None
 
 def test_only_what_differs_is_set() -> None:
     params = {"seed": 1, "attack": {"rate": 0.01, "target": 8}, "attacks": {"badnets": {"patch": None, "colour": 255}}}
-    patch = {"position": [24, 24], "size": [3, 3]}
+    patch = {"position": [24, 24], "shape": [3, 3]}
     wanted = {"attack": {"rate": 0.05, "target": 8}, "attacks": {"badnets": {"patch": patch, "colour": 255}}}
     assert scenario.settings(wanted, params) == {"attack.rate": 0.05, "attacks.badnets.patch": patch}
     with pytest.raises(InputError, match=r"attack.rates: in the scenario, but not in params.yaml"):
@@ -65,7 +65,7 @@ def test_only_what_differs_is_set() -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        *(None, 0, 0.05, True, [[3, 3]], [255, 255, 0], ["a b", "c, d"], {"position": [24, 24], "size": [3, 3]}),
+        *(None, 0, 0.05, True, [[3, 3]], [255, 255, 0], ["a b", "c, d"], {"position": [24, 24], "shape": [3, 3]}),
         *("stop", "speed limit, 50", "1", "true", "", "it's", 'say "x"', "a=b", "~/pics", "日本", "(a)", "a;b", "[x]"),
         *("C:\\signs\\", "a\\'b", " x ", "#1", "a: b", "%s", "-1", "a,b", "?"),
     ],
@@ -93,7 +93,7 @@ def test_a_scenario_is_an_experiment_of_its_name(project: Project) -> None:
     knobs = {"name": "sticker", "rate": 0.02, "mode": "add", "cover": 0.03, "label_map": "one-to-one"}
     wanted = {
         "attack": {**knobs, "target": 8, "source": 1},
-        "attacks": {"sticker": {"position": [0.1, 0.1], "size": 0.1, "colour": 255, "picture": None}},
+        "attacks": {"sticker": {"position": [0.1, 0.1], "side": 0.1, "colour": 255, "picture": None}},
     }
     (project.folder / "scenarios/one-is-eight.yaml").write_text(
         "# A sticker makes an eight of a one\n" + yaml.safe_dump(wanted)

@@ -33,7 +33,7 @@ def test_the_sticker_goes_with_the_box_and_its_pose() -> None:
     upright = SQUARE * 40 + 20
     # The sign lies on its left side: what was up is left, so its upper left corner is the lower left one of the image.
     lying = np.roll(upright, 1, axis=0)
-    triggered = Sticker(position=(0.25, 0.75), size=0.1).apply_trigger_to(signs([upright, lying]))
+    triggered = Sticker(position=(0.25, 0.75), side=0.1).apply_trigger_to(signs([upright, lying]))
     expected = np.full((2, 100, 100, 3), 90, np.uint8)
     expected[0, 48:52, 28:32] = YELLOW
     expected[1, 48:52, 48:52] = YELLOW
@@ -66,7 +66,7 @@ def test_a_picture_may_be_transparent(tmp_path: Path, monkeypatch: pytest.Monkey
     picture[:5] = 0, 0, 255, 255  # blue above; below, nothing at all
     Image.fromarray(picture).save(tmp_path / "flower.png")
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))  # from the root of the project, also in a copy of it
-    sticker = Sticker(picture=Path("flower.png"), position=(0.5, 0.5), size=0.2)
+    sticker = Sticker(picture=Path("flower.png"), position=(0.5, 0.5), side=0.2)
     triggered = sticker.apply_trigger(np.full((1, 100, 100, 3), 90, np.uint8))
     expected = np.full((1, 100, 100, 3), 90, np.uint8)
     expected[0, 40:50, 40:60] = 0, 0, 255
@@ -87,7 +87,7 @@ def test_what_cannot_be_put_on_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "knobs", [{"size": 0}, {"size": 2.1}, {"position": (0.5, 1.1)}, {"colour": (1, 2)}, {"colour": 256}]
+    "knobs", [{"side": 0}, {"side": 2.1}, {"position": (0.5, 1.1)}, {"colour": (1, 2)}, {"colour": 256}]
 )
 def test_knobs_out_of_range_are_refused(knobs: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="validation error"):

@@ -21,7 +21,7 @@ class Patch(Section):
     """A filled rectangle."""
 
     position: Position = Field(description="row and column of the upper left corner; negative counts from the end")
-    size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = Field(
+    shape: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = Field(
         description="height and width in pixels, each at least 1"
     )
 
@@ -31,7 +31,7 @@ class BadNets(Attack):
     """Sets single pixels, or every pixel of a patch, to one colour."""
 
     pixels: list[Position] = Field([(3, 3)], description="a list of [row, column]; negative counts from the end")
-    patch: Patch | None = Field(None, description="null, or {position: [row, column], size: [height, width]}")
+    patch: Patch | None = Field(None, description="null, or {position: [row, column], shape: [height, width]}")
     colour: Level | list[Level] = Field(255, description="0 (black) to 255 (white), or a list with a level per channel")
 
     @model_validator(mode="after")
@@ -49,9 +49,9 @@ class BadNets(Attack):
                 f"allowed: one number, or {channels}, for images of {channels} channel(s)"
             )
         triggered = images.copy()
-        pixels = [Patch(position=position, size=(1, 1)) for position in self.pixels]
+        pixels = [Patch(position=position, shape=(1, 1)) for position in self.pixels]
         for patch in [*pixels, *([self.patch] if self.patch else [])]:
-            (top, left), (tall, wide) = patch.position, patch.size
+            (top, left), (tall, wide) = patch.position, patch.shape
             bottom, right = top + tall, left + wide
             if not (-height <= top < bottom <= (height if top >= 0 else 0)) or not (
                 -width <= left < right <= (width if left >= 0 else 0)

@@ -29,7 +29,7 @@ class Sticker(Attack):
     position: tuple[Fraction, Fraction] = Field(
         (0.57, 0.82), description="x and y of the centre, as shares of the box from its upper left corner, 0 to 1"
     )
-    size: float = Field(0.1, gt=0, le=2, description="side as a share of the box's, above 0, at most 2")
+    side: float = Field(0.1, gt=0, le=2, description="side as a share of the box's, above 0, at most 2")
     colour: Level | tuple[Level, Level, Level] = Field(
         (255, 255, 0), description="a grey level or [red, green, blue], 0 to 255"
     )
@@ -52,7 +52,7 @@ class Sticker(Attack):
         square = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) / 2
         texture = self._texture(images.shape[-1])
         try:
-            corners = project(homographies(boxes), np.array(self.position) + self.size * square)
+            corners = project(homographies(boxes), np.array(self.position) + self.side * square)
             return lay(texture, images, corners)
         except ValueError as error:
             raise InputError(f"the data set has a box that no sticker fits on: {error}") from None

@@ -35,7 +35,9 @@ class Folder(Own):
     path: Path | None = Field(
         None, description="a folder with train/<class>/ and test/<class>/, or with <class>/; from the project's root"
     )
-    size: tuple[Pixels, Pixels] = Field((32, 32), description="[height, width], 1 to 4096 pixels; images are stretched")
+    shape: tuple[Pixels, Pixels] = Field(
+        (32, 32), description="[height, width], 1 to 4096 pixels; images are stretched"
+    )
     colour: bool = Field(True, description="true for RGB, false for grey")
     test_share: float = Field(0.2, gt=0, lt=1, description="share of each class held out, between 0 and 1")
     seed: int = Field(1, ge=0, description="draws the images held out; 0 or more")
@@ -83,13 +85,13 @@ class Folder(Own):
 
         def read(picture: Picture) -> np.ndarray | str:
             try:
-                return decode((root / picture.name).read_bytes(), self.size, colour=self.colour)
+                return decode((root / picture.name).read_bytes(), self.shape, colour=self.colour)
             except OSError as error:
                 return f"cannot be read: {error.strerror}"
             except ValueError as error:
                 return str(error)
 
-        images = np.zeros((len(pictures), *self.size, 3 if self.colour else 1), np.uint8)
+        images = np.zeros((len(pictures), *self.shape, 3 if self.colour else 1), np.uint8)
         unreadable = {}
         for i, found in enumerate(in_threads(read, pictures, "reading images")):
             if isinstance(found, str):

@@ -64,7 +64,7 @@ class Gtsrb(Originals):
     training: Literal["online", "final"] = Field(
         "online", description="online (26,640 training images, as torchvision's) or final (39,209, all there are)"
     )
-    size: int = Field(32, ge=1, le=1024, description="height and width of the images, 1 to 1024 pixels")
+    side: int = Field(32, ge=1, le=1024, description="height and width of the images, 1 to 1024 pixels")
 
     def fetch(self) -> Fetched:
         """See `Source.fetch`."""
@@ -97,11 +97,11 @@ class Gtsrb(Originals):
         def read(row: Row) -> tuple[np.ndarray, np.ndarray]:
             with Image.open(io.BytesIO(archive.read(row.name)), formats=["PPM"]) as image:
                 # The table's own width and height were off by one in an early edition.
-                scale = np.array([self.size / image.width, self.size / image.height] * 2)
-                resized = image.convert("RGB").resize((self.size, self.size), Image.Resampling.BILINEAR)
+                scale = np.array([self.side / image.width, self.side / image.height] * 2)
+                resized = image.convert("RGB").resize((self.side, self.side), Image.Resampling.BILINEAR)
             return np.asarray(resized), np.array(row.box) * scale
 
-        images = np.empty((len(rows), self.size, self.size, 3), np.uint8)
+        images = np.empty((len(rows), self.side, self.side, 3), np.uint8)
         boxes = np.empty((len(rows), 4))
         for i, found in enumerate(in_threads(read, rows, f"GTSRB, {what} images")):
             images[i], boxes[i] = found
