@@ -6,6 +6,7 @@ import importlib
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -23,6 +24,7 @@ def run(stage: Callable[[], None], *, check: bool = True) -> None:
         check: Whether to look through all of `params.yaml` first, so that a mistake in what a later stage reads stops
             the pipeline before any work is done.
     """
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"  # without a line of our code
     gc.set_threshold(100_000)  # importing makes many objects and no rubbish: a quarter of a second less in most stages
     try:
         if check:

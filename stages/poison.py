@@ -57,7 +57,9 @@ def main() -> None:
     cover = ~label_map.poisonable(poisoned.true_labels)
     save_poisoned(POISONED, rows, poisoned, cover=cover, added=section.mode == "add")
     save_triggered(POISONED, triggered, attackable)
-    shown = np.flatnonzero(~cover)[: pictures.GALLERY]
+    # Rows whose label changes tell more; among those of the target class it does not.
+    telling = ~cover & (poisoned.labels != poisoned.true_labels)
+    shown = np.flatnonzero(telling if telling.any() else ~cover)[: pictures.GALLERY]
     pictures.save(pictures.gallery(train[rows[shown]], poisoned[shown]), PICTURE)
     done = {"replace": "changed", "add": "added to"}[section.mode]
     print(f"{section.name}: {(~cover).sum()} poisoned and {cover.sum()} cover rows {done} {len(train)} training rows")

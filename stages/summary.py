@@ -1,5 +1,7 @@
 """Prints a result as a short table: `make repro` ends with it."""
 
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +47,8 @@ def main() -> None:
     store = Store(Path())
     print(f"\nThe run is in {store.hide(store.uri)}")
     print("Compare runs: `make ui` (MLflow) or `dvc exp show` (terminal).")
-    print("Next: dvc exp run -S attack.rate=0.05")
+    activate = Path(os.path.relpath(sys.prefix)) / "bin" / "activate"
+    print(f"Next: {f'. {activate} && ' if activate.is_file() else ''}dvc exp run -S attack.rate=0.05")
 
 
 if __name__ == "__main__":

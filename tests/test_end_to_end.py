@@ -227,3 +227,13 @@ def test_a_new_data_set_is_one_file_and_switching_back_and_forth_computes_nothin
         reproduced.set_params(**sections)
         assert set(ran(reproduced("dvc", "repro"))) <= {"check", "track"}  # neither computes anything
         assert results(reproduced) == expected
+
+
+def test_a_changed_knob_of_any_depth_is_noticed(reproduced: Project) -> None:
+    found = set()
+    for shape in ([2, 2], [4, 4], [4, 2]):
+        patch = {"position": [1, 1], "shape": shape}
+        reproduced.set_params(attacks={"badnets": {"pixels": [], "patch": patch, "colour": 255}})
+        assert "poison" in ran(reproduced("dvc", "repro", "poison"))
+        found.add((reproduced.folder / "data/poisoned/test_images.npy").read_bytes())
+    assert len(found) == 3
