@@ -16,10 +16,10 @@ from stages import parts
 from stages.command import InputError
 from stages.datasets import Fetched
 from stages.datasets._own import Own
-from stages.datasets._pictures import decode
 from stages.datasets.folder import Folder
 from stages.files import write_json
 from stages.params import validate
+from stages.picture_files import decode
 from tests.made import make_folder, noise, picture
 
 MODES = ("L", "RGB", "RGBA", "P", "1", "I;16", "CMYK", "LA")
@@ -290,6 +290,8 @@ def test_what_is_transparent_is_laid_on_white() -> None:
         (saved(palette, transparency=0), 255),
         (saved(palette, "GIF", transparency=0), 255),
         (saved(Image.new("L", (2, 2), 7), transparency=7), 255),
+        (saved(Image.fromarray(np.full((2, 2), 1799, np.uint16)), transparency=1799), 255),
+        (saved(Image.fromarray(np.full((2, 2), 1799, np.uint16)), transparency=1800), 7),
         (saved(Image.new("RGB", (2, 2), (1, 2, 3)), transparency=(1, 2, 3)), 255),
     ):
         assert np.unique(decode(file, (2, 2), colour=True)).tolist() == [expected]

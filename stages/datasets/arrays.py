@@ -11,8 +11,8 @@ from pydantic import Field, field_validator
 
 from stages.dataset import Dataset, clean
 from stages.datasets import Fetched
+from stages.datasets._boxes import corners
 from stages.datasets._own import Own
-from stages.datasets._pictures import corners
 from stages.files import read_json
 
 # What holds the images and the labels of the training set, then those of the test set.

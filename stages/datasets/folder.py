@@ -11,7 +11,7 @@ from stages import own_files
 from stages.dataset import clean
 from stages.datasets import Fetched
 from stages.datasets._own import Own
-from stages.datasets._pictures import SUFFIXES, decode, in_threads
+from stages.picture_files import SUFFIXES, decode, in_threads
 
 SPLITS = ("train", "test")
 LISTED = 50  # lines of a report on the screen
