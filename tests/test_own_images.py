@@ -16,7 +16,7 @@ from stages import parts
 from stages.command import InputError
 from stages.datasets import Fetched
 from stages.datasets._own import Own
-from stages.datasets.folder import Folder
+from stages.datasets.folder import SPLITS, Folder
 from stages.files import write_json
 from stages.params import validate
 from stages.picture_files import decode
@@ -146,6 +146,28 @@ def test_a_split_that_is_there_is_kept(tmp_path: Path) -> None:
     train, test, _ = Folder(path=tmp_path, size=(4, 5), colour=False).fetch()
     assert train.images.shape == (3, 4, 5, 1)
     assert (train.classes, train.labels.tolist(), test.labels.tolist()) == (("a", "b"), [0, 0, 1], [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("tops", "named"),
+    [
+        (("train", "val"), "train"),
+        (("Train", "Test"), "Test"),
+        (("train", "TESTING"), "TESTING"),
+        (("training", "validation"), "training"),
+        (("cat", "dog", "valid"), "valid"),
+        (("train",), "train"),
+    ],
+)
+def test_what_looks_like_a_split_is_not_taken_for_a_class(tmp_path: Path, tops: tuple[str, ...], named: str) -> None:
+    write(tmp_path, *(f"{top}/{label}/{i}.png" for top in tops for label in "ab" for i in range(2)))
+    for skip_bad in (False, True):
+        text = refused(Folder(path=tmp_path, skip_bad=skip_bad))
+        assert f".path = '{tmp_path}': {named} looks like a split, not like a class; name the two splits" in text
+    if len(tops) == 2:
+        for top, split in zip(tops, SPLITS, strict=True):
+            (tmp_path / top).rename(tmp_path / split)
+        assert Folder(path=tmp_path).fetch().train.classes == ("a", "b")
 
 
 @pytest.mark.parametrize(

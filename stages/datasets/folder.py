@@ -14,6 +14,7 @@ from stages.datasets._own import Own
 from stages.picture_files import SUFFIXES, decode, in_threads
 
 SPLITS = ("train", "test")
+LIKE_SPLITS = {"train", "training", "test", "testing", "val", "valid", "validation"}  # in small letters
 LISTED = 50  # lines of a report on the screen
 Pixels = Annotated[int, Field(ge=1, le=4096)]
 Class = tuple[str, str]  # its folder: "train", "test" or "", and the class
@@ -50,6 +51,8 @@ class Folder(Own):
             pictures, held, bad = _scan(root)
         except OSError as error:
             raise self.refusal(f"{error.filename} cannot be read: {error.strerror}") from None
+        except ValueError as error:
+            raise self.refusal(str(error)) from None
         images, unreadable = self._decode(root, pictures)
         bad |= unreadable
         good = np.array([picture.name not in bad for picture in pictures], dtype=bool)
@@ -104,8 +107,17 @@ def _scan(root: Path) -> tuple[list[Picture], list[Class], Problems]:
 
     Returns:
         The images, sorted by name; each class's folder, with images or not; and the files that are no class's images.
+
+    Raises:
+        ValueError: If there are splits that are not called so: they would be taken for classes.
     """
-    splits = SPLITS if set(SPLITS) <= set(_folders(root)) else ("",)
+    tops = _folders(root)
+    splits = SPLITS if set(SPLITS) <= set(tops) else ("",)
+    if splits != SPLITS and (like := [top for top in tops if top.casefold() in LIKE_SPLITS]):
+        raise ValueError(
+            f"{like[0]} looks like a split, not like a class; name the two splits train and test, or, "
+            "to have one of them split, give the path of that folder"
+        )
     pictures, strays = [], {}
     for name in own_files.listing(root):
         split, _, inner = name.partition("/") if splits == SPLITS else ("", "", name)
