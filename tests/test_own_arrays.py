@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import warnings
 import zipfile
 from contextlib import suppress
@@ -17,7 +18,7 @@ from stages.command import InputError
 from stages.datasets.arrays import BOXES, NAMES, ArrayFiles
 from stages.params import validate
 from stages.perspective import homographies, project
-from tests.made import zipped
+from tests.made import needs_pipes, zipped
 
 Arrays = dict[str, Any]
 
@@ -242,6 +243,18 @@ def test_a_damaged_or_foreign_file_is_refused(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(InputError, match=r"is neither an .npz file nor a folder"):
             ArrayFiles(path=path).fetch()
+
+
+@needs_pipes
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "own.npz")
+    with pytest.raises(InputError, match=r"own.npz': is neither an .npz file nor a folder"):
+        ArrayFiles(path=tmp_path / "own.npz").fetch()
+    path = store(tmp_path, good(), "npy")
+    (path / "test_labels.npy").unlink()
+    os.mkfifo(path / "test_labels.npy")
+    with pytest.raises(InputError, match="test_labels cannot be read: it is not a file"):
+        ArrayFiles(path=path).fetch()
 
 
 def test_an_archive_whose_directory_is_damaged_is_refused(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from stages.datasets.folder import SPLITS, Folder
 from stages.files import write_json
 from stages.params import validate
 from stages.picture_files import decode
-from tests.made import make_folder, noise, picture
+from tests.made import make_folder, needs_pipes, noise, picture
 
 MODES = ("L", "RGB", "RGBA", "P", "1", "I;16", "CMYK", "LA")
 
@@ -262,6 +262,15 @@ def test_a_link_to_a_folder_is_followed_but_not_round_in_circles(tmp_path: Path)
     (tmp_path / "own/a/round").symlink_to(tmp_path / "own/a")
     train, test, _ = Folder(path=tmp_path / "own").fetch()
     assert len(train) + len(test) == 4
+
+
+@needs_pipes
+def test_a_pipe_is_listed_not_waited_for(tmp_path: Path) -> None:
+    write(tmp_path, "a/1.png", "a/2.png", "b/1.png", "b/2.png")
+    os.mkfifo(tmp_path / "b/pipe.png")
+    assert "  - b/pipe.png: is neither a file nor a folder\n" in refused(Folder(path=tmp_path))
+    assert list(Folder(path=tmp_path, skip_bad=True).fetch().source["skipped"]) == ["b/pipe.png"]
+    assert refused(Folder(path=tmp_path / "b/pipe.png")).endswith("is not a folder")
 
 
 def test_a_folder_that_cannot_be_read_is_not_overlooked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from stages.attacks.sticker import Sticker
 from stages.command import InputError
 from stages.dataset import Dataset, clean
 from stages.picture_files import read_rgba
+from tests.made import needs_pipes
 
 YELLOW = [255, 255, 0]
 SQUARE = np.array([[0, 0], [1, 0], [1, 1], [0, 1]])
@@ -101,7 +102,7 @@ def test_a_picture_is_read_as_the_images_of_a_data_set_are(tmp_path: Path, monke
         read(Image.new("RGB", (2, 2)), kind="tga")  # Pillow could read it, but we let it not
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes have no names there")
+@needs_pipes
 def test_a_picture_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(InputError, match=r"attacks.sticker.picture = .*pipe.png' cannot be read: it is not a file"):

@@ -108,6 +108,8 @@ def _load(place: Path) -> Arrays:
             continue
         with _reading(f"{name} "):
             member = members[name]  # of an .npz file, it is read here
+            if isinstance(member, Path) and not member.is_file():  # to open a pipe would be to wait for its writer
+                raise ValueError("it is not a file")
             array = np.load(member, allow_pickle=False) if isinstance(member, Path) else member
         if not isinstance(array, np.ndarray):
             raise ValueError(f"{name} is no array")

@@ -124,6 +124,8 @@ def _scan(root: Path) -> tuple[list[Picture], list[Class], Problems]:
         label, slash, _ = inner.partition("/")
         if (root / name).is_dir():
             strays[name] = "is a folder that cannot be read"
+        elif (root / name).exists() and not (root / name).is_file():  # to open a pipe would be to wait for its writer
+            strays[name] = "is neither a file nor a folder"
         elif split not in splits:
             strays[name] = "is in neither train nor test"
         elif not slash:
