@@ -14,7 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from stages import own_files
 from stages.command import InputError
+from stages.datasets import arrays
 from stages.datasets.arrays import BOXES, NAMES, ArrayFiles
 from stages.params import validate
 from stages.perspective import homographies, project
@@ -95,6 +97,22 @@ def test_boxes_are_edges_or_corners(tmp_path: Path, form: str) -> None:
     assert test.boxes is not None
     assert train.boxes.dtype == np.float32
     assert train.boxes[8].tolist() == test.boxes[0].tolist() == corners
+
+
+@pytest.mark.parametrize("kind", ["npz", "npy"])
+def test_a_file_that_is_replaced_while_it_is_read_is_not_taken_for_the_one_that_was_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    path, load = store(tmp_path, good(), kind), arrays._load
+    before = own_files.digest(path)
+
+    def replace(place: Path) -> Arrays:
+        loaded = load(place)
+        store(tmp_path, good() | {"train_images": IMAGES // 2}, kind)
+        return loaded
+
+    monkeypatch.setattr(arrays, "_load", replace)
+    assert ArrayFiles(path=path).fetch().source[own_files.KEY] == before != own_files.digest(path)
 
 
 IMAGES = good()["train_images"]

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from stages import parts
+from stages import own_files, parts
 from stages.command import InputError
-from stages.datasets import Fetched
+from stages.datasets import Fetched, folder
 from stages.datasets._own import Own
 from stages.datasets.folder import SPLITS, Folder
 from stages.files import write_json
@@ -113,6 +113,22 @@ def test_the_same_files_give_the_same_bytes_in_whatever_order_they_lie(
     monkeypatch.setattr(os, "walk", lambda *a, **k: ((at, d, f[::-1]) for at, d, f in walk(*a, **k)))
     monkeypatch.setattr(Path, "iterdir", lambda self: iter(sorted(folders(self), reverse=True)))
     assert same(one, Folder(path=tmp_path / "other").fetch())
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_not_taken_for_the_one_that_was_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_folder(tmp_path, monkeypatch)
+    before = own_files.digest(tmp_path)
+
+    def replace(content: bytes, size: tuple[int, int], *, colour: bool) -> np.ndarray:
+        decoded = decode(content, size, colour=colour)
+        (tmp_path / "cat/0.png").write_bytes(b"another")
+        return decoded
+
+    monkeypatch.setattr(folder, "decode", replace)
+    monkeypatch.setattr(folder, "in_threads", lambda work, items, what: map(work, items))
+    assert Folder(path=tmp_path).fetch().source[own_files.KEY] == before != own_files.digest(tmp_path)
 
 
 def test_the_split_is_drawn_by_the_seed_within_each_class(tmp_path: Path) -> None:

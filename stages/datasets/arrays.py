@@ -55,6 +55,7 @@ class ArrayFiles(Own):
     def fetch(self) -> Fetched:
         """See `Source.fetch`."""
         place = self.place()
+        source = self.record(place)
         try:
             arrays = _load(place)
         except ValueError as error:
@@ -75,7 +76,7 @@ class ArrayFiles(Own):
         if problems:
             raise self.refusal("".join(f"\n  - {problem}" for problem in problems))
         train, test = (_dataset(split, names) for split in splits)
-        return Fetched(train, test, self.record(place))
+        return Fetched(train, test, source)
 
 
 @contextmanager

@@ -53,6 +53,7 @@ class Folder(Own):
             raise self.refusal(f"{error.filename} cannot be read: {error.strerror}") from None
         except ValueError as error:
             raise self.refusal(str(error)) from None
+        source = self.record(root)
         images, unreadable = self._decode(root, pictures)
         bad |= unreadable
         good = np.array([picture.name not in bad for picture in pictures], dtype=bool)
@@ -66,7 +67,6 @@ class Folder(Own):
         if worse or (bad and not self.skip_bad):
             advice = "" if worse else f", or leave them out with {self.key()}.skip_bad: true"
             raise self.refusal(f"{_report(bad | worse, 'cannot be used')}\nMend or remove them{advice}.")
-        source = self.record(root)
         if bad:
             print(f"{self.key()}: {_report(bad, 'left out')}", flush=True)
             source["skipped"] = {_shown(name): bad[name] for name in sorted(bad)}
