@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from stages.datasets.cifar10 import Cifar10
 from stages.datasets.gtsrb import Gtsrb
 
 Make = Callable[[Path, pytest.MonkeyPatch], dict[str, Any]]  # writes files to a folder, returns the knobs to find them
+
+needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes have no names there")
 
 
 def noise(seed: int, *shape: int) -> np.ndarray:

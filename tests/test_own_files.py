@@ -1,9 +1,10 @@
 """The user's own files: DVC does not watch them, so `track` says when `data/raw` was made from others."""
 
 import json
+import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import yaml
 from stages import own_files, track
 from stages.files import write_json
 from tests.conftest import Project
-from tests.made import make_folder
+from tests.made import make_folder, needs_pipes
 
 SetParams = Callable[[str, Any], None]
 
@@ -87,6 +88,69 @@ def test_other_data_sets_are_passed_over(
     (files / "a/1.png").write_text("other")
     track.check_own_files()
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "datasets",
+    [
+        None,
+        5,
+        ["folder"],
+        {"folder": None},
+        {"folder": 5},
+        {"folder": ["path"]},
+        *({"folder": {"path": path}} for path in (None, 3, True, ["own"], {"own": 1}, "own\0", "~nobody-of-this-name")),
+        {"folder": {"path": 1000 * "own"}},
+    ],
+)
+def test_a_section_that_holds_no_path_is_left_to_the_stage_that_reads_it(
+    files: Path, capsys: pytest.CaptureFixture[str], datasets: Any
+) -> None:
+    Path("params.yaml").write_text(yaml.safe_dump({"datasets": datasets}))
+    track.check_own_files()
+    assert capsys.readouterr().err == ""
+
+
+@needs_pipes
+def test_a_pipe_is_not_waited_for(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(files / "a/pipe")
+    assert own_files.listing(files) == ["a/1.png", "a/pipe", "b/2.png"]
+    track.check_own_files()
+    assert "made from other files" in capsys.readouterr().err
+    assert own_files.digest(files / "a/pipe") == own_files.digest(files / "a/pipe")
+
+
+def test_links_are_followed_but_never_round_in_circles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "own"
+    for name in ("own/a/1", "own/b/2", "own/c/d/3", "elsewhere/4", "elsewhere/deep/5"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    for link, target in {
+        "own/a/x": "own/b",
+        "own/b/y": "own/a",
+        "own/c/d/up": "own/c",
+        "own/out": "elsewhere",
+        "own/again": "elsewhere",
+        "own/above": ".",
+        "elsewhere/deep/back": "own",
+        "elsewhere/deep/self": "elsewhere/deep",
+    }.items():
+        (tmp_path / link).symlink_to(tmp_path / target)
+    (root / "loop").symlink_to(root / "loop")
+    expected = ["again/4", "again/deep/5", "loop", "out/4", "out/deep/5"]
+    expected += ["a/1", "a/x/2", "b/2", "b/y/1", "c/d/3"]
+    assert own_files.listing(root) == sorted(expected)
+
+    walk = os.walk
+    for reverse in (False, True):  # whatever the order on the disk
+
+        def in_order(*args: Any, reverse: bool = reverse, **knobs: Any) -> Iterator[Any]:
+            for folder, folders, names in walk(*args, **knobs):
+                folders.sort(reverse=reverse)
+                yield folder, folders, names
+
+        monkeypatch.setattr(os, "walk", in_order)
+        assert own_files.listing(root) == sorted(expected)
 
 
 def test_own_images_go_through_dvc_and_changed_ones_are_read_again_when_told(

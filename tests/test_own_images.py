@@ -12,15 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from stages import parts
+from stages import own_files, parts
 from stages.command import InputError
-from stages.datasets import Fetched
+from stages.datasets import Fetched, folder
 from stages.datasets._own import Own
-from stages.datasets._pictures import decode
-from stages.datasets.folder import Folder
+from stages.datasets.folder import SPLITS, Folder
 from stages.files import write_json
 from stages.params import validate
-from tests.made import make_folder, noise, picture
+from stages.picture_files import decode
+from tests.made import make_folder, needs_pipes, noise, picture
 
 MODES = ("L", "RGB", "RGBA", "P", "1", "I;16", "CMYK", "LA")
 
@@ -115,6 +115,22 @@ def test_the_same_files_give_the_same_bytes_in_whatever_order_they_lie(
     assert same(one, Folder(path=tmp_path / "other").fetch())
 
 
+def test_a_file_that_is_replaced_while_it_is_read_is_not_taken_for_the_one_that_was_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_folder(tmp_path, monkeypatch)
+    before = own_files.digest(tmp_path)
+
+    def replace(content: bytes, size: tuple[int, int], *, colour: bool) -> np.ndarray:
+        decoded = decode(content, size, colour=colour)
+        (tmp_path / "cat/0.png").write_bytes(b"another")
+        return decoded
+
+    monkeypatch.setattr(folder, "decode", replace)
+    monkeypatch.setattr(folder, "in_threads", lambda work, items, what: map(work, items))
+    assert Folder(path=tmp_path).fetch().source[own_files.KEY] == before != own_files.digest(tmp_path)
+
+
 def test_the_split_is_drawn_by_the_seed_within_each_class(tmp_path: Path) -> None:
     sizes = {"few": 2, "more": 11, "most": 40}
     for label, count in sizes.items():
@@ -146,6 +162,28 @@ def test_a_split_that_is_there_is_kept(tmp_path: Path) -> None:
     train, test, _ = Folder(path=tmp_path, shape=(4, 5), colour=False).fetch()
     assert train.images.shape == (3, 4, 5, 1)
     assert (train.classes, train.labels.tolist(), test.labels.tolist()) == (("a", "b"), [0, 0, 1], [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("tops", "named"),
+    [
+        (("train", "val"), "train"),
+        (("Train", "Test"), "Test"),
+        (("train", "TESTING"), "TESTING"),
+        (("training", "validation"), "training"),
+        (("cat", "dog", "valid"), "valid"),
+        (("train",), "train"),
+    ],
+)
+def test_what_looks_like_a_split_is_not_taken_for_a_class(tmp_path: Path, tops: tuple[str, ...], named: str) -> None:
+    write(tmp_path, *(f"{top}/{label}/{i}.png" for top in tops for label in "ab" for i in range(2)))
+    for skip_bad in (False, True):
+        text = refused(Folder(path=tmp_path, skip_bad=skip_bad))
+        assert f".path = '{tmp_path}': {named} looks like a split, not like a class; name the two splits" in text
+    if len(tops) == 2:
+        for top, split in zip(tops, SPLITS, strict=True):
+            (tmp_path / top).rename(tmp_path / split)
+        assert Folder(path=tmp_path).fetch().train.classes == ("a", "b")
 
 
 @pytest.mark.parametrize(
@@ -242,6 +280,15 @@ def test_a_link_to_a_folder_is_followed_but_not_round_in_circles(tmp_path: Path)
     assert len(train) + len(test) == 4
 
 
+@needs_pipes
+def test_a_pipe_is_listed_not_waited_for(tmp_path: Path) -> None:
+    write(tmp_path, "a/1.png", "a/2.png", "b/1.png", "b/2.png")
+    os.mkfifo(tmp_path / "b/pipe.png")
+    assert "  - b/pipe.png: is neither a file nor a folder\n" in refused(Folder(path=tmp_path))
+    assert list(Folder(path=tmp_path, skip_bad=True).fetch().source["skipped"]) == ["b/pipe.png"]
+    assert refused(Folder(path=tmp_path / "b/pipe.png")).endswith("is not a folder")
+
+
 def test_a_folder_that_cannot_be_read_is_not_overlooked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, "a/1.png", "a/2.png", "b/1.png", "b/2.png", "b/locked/3.png")
     scan = os.scandir
@@ -290,6 +337,8 @@ def test_what_is_transparent_is_laid_on_white() -> None:
         (saved(palette, transparency=0), 255),
         (saved(palette, "GIF", transparency=0), 255),
         (saved(Image.new("L", (2, 2), 7), transparency=7), 255),
+        (saved(Image.fromarray(np.full((2, 2), 1799, np.uint16)), transparency=1799), 255),
+        (saved(Image.fromarray(np.full((2, 2), 1799, np.uint16)), transparency=1800), 7),
         (saved(Image.new("RGB", (2, 2), (1, 2, 3)), transparency=(1, 2, 3)), 255),
     ):
         assert np.unique(decode(file, (2, 2), colour=True)).tolist() == [expected]

@@ -1,5 +1,6 @@
 """The traffic signs: the same each time, boxes where the signs are, classes as unevenly frequent as on the road."""
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,14 @@ def test_the_same_knobs_give_the_same_bytes(small: Fetched) -> None:
     again = SMALL.fetch()
     assert same(small, again)
     assert small.source == again.source
+
+
+def test_all_arrays_are_in_the_record(small: Fetched) -> None:
+    record = {}
+    for split, data in (("train", small.train), ("test", small.test)):
+        for name, array in (("images", data.images), ("labels", data.labels), ("boxes", boxes(data))):
+            record[f"{split}_{name}"] = hashlib.sha256(array.tobytes()).hexdigest()
+    assert small.source["sha256"] == record
 
 
 def test_another_seed_gives_other_pictures(small: Fetched) -> None:

@@ -1,5 +1,6 @@
 """The sticker is that of BadNets' authors, and goes with the sign."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from PIL import Image
 from stages.attacks.sticker import Sticker
 from stages.command import InputError
 from stages.dataset import Dataset, clean
+from stages.picture_files import read_rgba
+from tests.made import needs_pipes
 
 YELLOW = [255, 255, 0]
 SQUARE = np.array([[0, 0], [1, 0], [1, 1], [0, 1]])
@@ -71,6 +74,39 @@ def test_a_picture_may_be_transparent(tmp_path: Path, monkeypatch: pytest.Monkey
     expected = np.full((1, 100, 100, 3), 90, np.uint8)
     expected[0, 40:50, 40:60] = 0, 0, 255
     np.testing.assert_array_equal(triggered, expected)
+
+
+def test_a_picture_is_read_as_the_images_of_a_data_set_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(image: Image.Image, largest: int = 99, kind: str = "png", **options: Any) -> Any:
+        image.save(tmp_path / f"picture.{kind}", **options)
+        return read_rgba(tmp_path / f"picture.{kind}", largest).tolist()
+
+    levels = Image.fromarray(np.array([[0, 257, 32896, 65535]], np.uint16))
+    assert read(levels) == [[[level] * 3 + [255] for level in (0, 1, 128, 255)]]
+    assert [pixel[3] for pixel in read(levels, transparency=257)[0]] == [255, 0, 255, 255]
+    left_to_right = Image.fromarray(np.array([[[1, 2, 3], [4, 5, 6]]], np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down
+    assert read(left_to_right, exif=exif) == [[[4, 5, 6, 255], [1, 2, 3, 255]]]
+    assert np.shape(read(Image.new("RGB", (40, 20)), 8)) == (4, 8, 4)
+    red, blue = Image.new("RGB", (1, 1), "red"), Image.new("RGB", (1, 1), "blue")
+    assert read(red, kind="gif", save_all=True, append_images=[blue]) == [[[255, 0, 0, 255]]]
+
+    for limit in (3000, 1000):  # Pillow warns of more than the limit, and refuses more than twice as much
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+        with pytest.raises(ValueError, match=r"^Image size \(3600 pixels\) exceeds limit"):
+            read(Image.new("L", (60, 60)))
+    with pytest.raises(ValueError, match=r"^it has grey levels of 32 bits"):
+        read(Image.new("F", (2, 2)), kind="tiff")
+    with pytest.raises(ValueError, match=r"^it is not an image, or a damaged one$"):
+        read(Image.new("RGB", (2, 2)), kind="tga")  # Pillow could read it, but we let it not
+
+
+@needs_pipes
+def test_a_picture_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(InputError, match=r"attacks.sticker.picture = .*pipe.png' cannot be read: it is not a file"):
+        Sticker(picture=tmp_path / "pipe.png").apply_trigger(np.zeros((1, 8, 8, 3), np.uint8))
 
 
 def test_what_cannot_be_put_on_is_refused(tmp_path: Path) -> None:

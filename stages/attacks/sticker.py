@@ -67,12 +67,10 @@ class Sticker(Attack):
 
 
 def _read(picture: Path) -> np.ndarray:
-    """The picture's red, green, blue and opacity, float64 `[h, w, 4]`, 0 to 255."""
-    from PIL import Image
+    """The picture's red, green, blue and opacity, uint8 `[h, w, 4]`."""
+    from stages.picture_files import read_rgba
 
     try:
-        with Image.open(locate(picture)) as image:
-            image.thumbnail((LARGEST, LARGEST))
-            return np.asarray(image.convert("RGBA"), float)
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        return read_rgba(locate(picture), LARGEST)
+    except ValueError as error:
         raise InputError(f"params.yaml: attacks.sticker.picture = {str(picture)!r} cannot be read: {error}") from None

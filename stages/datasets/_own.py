@@ -42,7 +42,10 @@ class Own(Source, ABC):
         return InputError(f"params.yaml: {self.key()}.path = {str(self.path)!r}: {reason}")
 
     def record(self, place: Path) -> dict[str, Any]:
-        """What `fetch` returns as the source. Not the path: the same files must give the same record, wherever."""
+        """What `fetch` returns as the source. To be taken first: a file that is replaced meanwhile is found out then.
+
+        Not the path: the same files must give the same record, wherever they are.
+        """
         digest = own_files.digest(place)
         return {
             "origin": "the user's own files",

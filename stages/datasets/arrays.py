@@ -1,8 +1,8 @@
 """Your own arrays: an .npz file or a folder of .npy files, with this project's names or Keras'."""
 
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, final
 
@@ -10,9 +10,8 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from stages.dataset import Dataset, clean
-from stages.datasets import Fetched
+from stages.datasets import Fetched, _boxes
 from stages.datasets._own import Own
-from stages.datasets._pictures import corners
 from stages.files import read_json
 
 # What holds the images and the labels of the training set, then those of the test set.
@@ -20,7 +19,6 @@ NAMES = (("train_images", "train_labels", "test_images", "test_labels"), ("x_tra
 BOXES = ("train_boxes", "test_boxes")
 CLASSES = "classes"  # an array of strings, or classes.json in a folder
 NEEDED = " or ".join(", ".join(names) for names in NAMES)
-DAMAGED = (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 
 Arrays = dict[str, np.ndarray]
 
@@ -57,6 +55,7 @@ class ArrayFiles(Own):
     def fetch(self) -> Fetched:
         """See `Source.fetch`."""
         place = self.place()
+        source = self.record(place)
         try:
             arrays = _load(place)
         except ValueError as error:
@@ -77,36 +76,48 @@ class ArrayFiles(Own):
         if problems:
             raise self.refusal("".join(f"\n  - {problem}" for problem in problems))
         train, test = (_dataset(split, names) for split in splits)
-        return Fetched(train, test, self.record(place))
+        return Fetched(train, test, source)
+
+
+@contextmanager
+def _reading(what: str) -> Iterator[None]:
+    """Raises a ValueError for whatever goes wrong: damaged files bring their readers to all kinds of errors.
+
+    A lack of memory is one of them: the array is made as large as the header says, before the content is read.
+    """
+    try:
+        yield
+    except Exception as error:
+        if "allow_pickle" in str(error):
+            raise ValueError(f"{what}holds Python objects, which are not unpickled; store numbers") from None
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{what}cannot be read: {reason}") from None
 
 
 def _load(place: Path) -> Arrays:
     """The arrays of known names. Nothing is unpickled, and nothing is written under the name of an archive's member."""
     if place.is_dir():
         members: Mapping[str, Path | np.ndarray] = {path.stem: path for path in place.glob("*.npy")}
-    elif zipfile.is_zipfile(place):
-        members = np.load(place, allow_pickle=False)
+    elif place.is_file() and zipfile.is_zipfile(place):
+        with _reading(""), zipfile.ZipFile(place):  # which, unlike np.load, closes a damaged file
+            members = np.load(place, allow_pickle=False)
     else:
         raise ValueError("is neither an .npz file nor a folder")
     arrays = {}
     for name in (*NAMES[0], *NAMES[1], *BOXES, CLASSES):
         if name not in members:
             continue
-        try:
+        with _reading(f"{name} "):
             member = members[name]  # of an .npz file, it is read here
+            if isinstance(member, Path) and not member.is_file():  # to open a pipe would be to wait for its writer
+                raise ValueError("it is not a file")
             array = np.load(member, allow_pickle=False) if isinstance(member, Path) else member
-        except DAMAGED as error:
-            if "allow_pickle" in str(error):
-                raise ValueError(f"{name} holds Python objects, which are not unpickled; store numbers") from None
-            raise ValueError(f"{name} cannot be read: {error}") from None
         if not isinstance(array, np.ndarray):
             raise ValueError(f"{name} is no array")
         arrays[name] = array
     if (place / f"{CLASSES}.json").is_file():
-        try:
+        with _reading(f"{CLASSES}.json "):
             arrays[CLASSES] = np.array(read_json(place / f"{CLASSES}.json"))
-        except ValueError as error:
-            raise ValueError(f"{CLASSES}.json cannot be read: {error}") from None
     if CLASSES in arrays and (arrays[CLASSES].ndim != 1 or arrays[CLASSES].dtype.kind != "U"):
         raise ValueError(f"{CLASSES} must be a list of strings, not {arrays[CLASSES].dtype} {arrays[CLASSES].shape}")
     return arrays
@@ -136,14 +147,15 @@ def _check(split: Split) -> Iterator[str]:
         yield f"{found}, must be whole numbers: {y}.astype('int64')"
     elif labels.size and labels.min() < 0:
         yield f"{y} holds {labels.min()}, must be 0 or more"
+    elif labels.size and labels.max() >= n:  # before as many names are made as such labels stand for
+        found = f"{y} holds {labels.max()}, labels must be 0 to K-1 for K classes, of which {n} images show at most {n}"
+        yield f"{found}: np.unique({y}, return_inverse=True)[1] renumbers them"
     if boxes is None:
         return
     if boxes.shape not in ((n, 4), (n, 4, 2)) or boxes.dtype.kind not in "iuf":
         yield f"{b} is {boxes.dtype} {list(boxes.shape)}, must be numbers [{n}, 4] (x1, y1, x2, y2) or [{n}, 4, 2]"
-    elif not np.isfinite(boxes).all():
-        yield f"{b} holds numbers that are not finite"
-    elif boxes.ndim == 2 and not (boxes[:, :2] < boxes[:, 2:]).all():
-        yield f"{b} holds a box without area; its numbers are x1, y1, x2, y2, left and upper edge first"
+    elif images.ndim in (3, 4):
+        yield from _boxes.check(b, boxes, *images.shape[1:3])
 
 
 def _check_together(splits: list[Split], classes: int) -> Iterator[str]:
@@ -172,6 +184,6 @@ def _check_names(names: Sequence[str]) -> Iterator[str]:
 
 def _dataset(split: Split, names: tuple[str, ...]) -> Dataset:
     images = split.images if split.images.ndim == 4 else split.images[..., np.newaxis]
-    boxes = split.boxes if split.boxes is None or split.boxes.ndim == 3 else corners(split.boxes)
+    boxes = split.boxes if split.boxes is None or split.boxes.ndim == 3 else _boxes.corners(split.boxes)
     boxes = None if boxes is None else boxes.astype(np.float32)
     return clean(np.ascontiguousarray(images), split.labels.reshape(-1), names, boxes)

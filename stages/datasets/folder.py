@@ -11,9 +11,10 @@ from stages import own_files
 from stages.dataset import clean
 from stages.datasets import Fetched
 from stages.datasets._own import Own
-from stages.datasets._pictures import SUFFIXES, decode, in_threads
+from stages.picture_files import SUFFIXES, decode, in_threads
 
 SPLITS = ("train", "test")
+LIKE_SPLITS = {"train", "training", "test", "testing", "val", "valid", "validation"}  # in small letters
 LISTED = 50  # lines of a report on the screen
 Pixels = Annotated[int, Field(ge=1, le=4096)]
 Class = tuple[str, str]  # its folder: "train", "test" or "", and the class
@@ -52,6 +53,9 @@ class Folder(Own):
             pictures, held, bad = _scan(root)
         except OSError as error:
             raise self.refusal(f"{error.filename} cannot be read: {error.strerror}") from None
+        except ValueError as error:
+            raise self.refusal(str(error)) from None
+        source = self.record(root)
         images, unreadable = self._decode(root, pictures)
         bad |= unreadable
         good = np.array([picture.name not in bad for picture in pictures], dtype=bool)
@@ -65,7 +69,6 @@ class Folder(Own):
         if worse or (bad and not self.skip_bad):
             advice = "" if worse else f", or leave them out with {self.key()}.skip_bad: true"
             raise self.refusal(f"{_report(bad | worse, 'cannot be used')}\nMend or remove them{advice}.")
-        source = self.record(root)
         if bad:
             print(f"{self.key()}: {_report(bad, 'left out')}", flush=True)
             source["skipped"] = {_shown(name): bad[name] for name in sorted(bad)}
@@ -106,14 +109,25 @@ def _scan(root: Path) -> tuple[list[Picture], list[Class], Problems]:
 
     Returns:
         The images, sorted by name; each class's folder, with images or not; and the files that are no class's images.
+
+    Raises:
+        ValueError: If there are splits that are not called so: they would be taken for classes.
     """
-    splits = SPLITS if set(SPLITS) <= set(_folders(root)) else ("",)
+    tops = _folders(root)
+    splits = SPLITS if set(SPLITS) <= set(tops) else ("",)
+    if splits != SPLITS and (like := [top for top in tops if top.casefold() in LIKE_SPLITS]):
+        raise ValueError(
+            f"{like[0]} looks like a split, not like a class; name the two splits train and test, or, "
+            "to have one of them split, give the path of that folder"
+        )
     pictures, strays = [], {}
     for name in own_files.listing(root):
         split, _, inner = name.partition("/") if splits == SPLITS else ("", "", name)
         label, slash, _ = inner.partition("/")
         if (root / name).is_dir():
             strays[name] = "is a folder that cannot be read"
+        elif (root / name).exists() and not (root / name).is_file():  # to open a pipe would be to wait for its writer
+            strays[name] = "is neither a file nor a folder"
         elif split not in splits:
             strays[name] = "is in neither train nor test"
         elif not slash:

@@ -19,8 +19,9 @@ from pydantic import Field
 
 from stages.dataset import Dataset, clean
 from stages.datasets import Fetched
+from stages.datasets._boxes import corners
 from stages.datasets._originals import Files, Originals, Places, download
-from stages.datasets._pictures import corners, in_threads
+from stages.picture_files import in_threads
 
 # As in torchvision.datasets.GTSRB, which keeps them inside a method; the publisher states no SHA-256.
 ADDRESS = "https://sid.erda.dk/public/archives/daaeac0d7ce1152aea9b61d9f1e19370/"

@@ -64,14 +64,15 @@ class Signs(Source):
         It starts processes, so a script has to call it under `if __name__ == "__main__":`.
         """
         labels = [_labels(self.seed, split, rows) for split, rows in enumerate((self.train_rows, self.test_rows))]
+        rendered = _render_all(self.seed, labels)
         train, test = (
             clean(images, wanted, list(FREQUENCIES), boxes)
-            for wanted, (images, boxes) in zip(labels, _render_all(self.seed, labels), strict=True)
+            for wanted, (images, boxes) in zip(labels, rendered, strict=True)
         )
         arrays = {
             f"{split}_{name}": array
-            for split, data in zip(SPLITS, (train, test), strict=True)
-            for name, array in (("images", data.images), ("labels", data.labels))
+            for split, wanted, (images, boxes) in zip(SPLITS, labels, rendered, strict=True)
+            for name, array in (("images", images), ("labels", wanted), ("boxes", boxes))
         }
         source = {
             "origin": f"rendered by Miseducation, version {VERSION} of its traffic signs",
