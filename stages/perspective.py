@@ -8,6 +8,7 @@ import numpy as np
 
 SAMPLES = 8  # per pixel and direction: how finely edges are blended
 AT_ONCE = 2**20  # samples in memory
+FLAT = 1e-3  # sine of the least angle between two sides
 
 
 def homographies(corners: np.ndarray) -> np.ndarray:
@@ -35,15 +36,23 @@ def is_convex(corners: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is not convex either
         sides = np.roll(corners, -1, axis=1) - corners
         following = np.roll(sides, -1, axis=1)
-        # Each corner turns the same way, and by more than a rounding error.
+        # Each corner turns the same way, whichever that is.
         turns = sides[..., 0] * following[..., 1] - sides[..., 1] * following[..., 0]
-        least = 1e-3 * np.linalg.norm(sides, axis=-1) * np.linalg.norm(following, axis=-1)
+        least = FLAT * np.linalg.norm(sides, axis=-1) * np.linalg.norm(following, axis=-1)
         return (turns > least).all(axis=1) | (turns < -least).all(axis=1)
 
 
 def project(matrices: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Takes points, float64 `[k, 2]` or `[n, k, 2]`, through n homographies: float64 `[n, k, 2]`."""
-    mapped = points @ matrices[:, :, :2].swapaxes(1, 2) + matrices[:, np.newaxis, :, 2]
+    """Takes points through homographies.
+
+    Args:
+        matrices: float64 `[n, 3, 3]`, or one, `[3, 3]`.
+        points: float64 `[k, 2]`, or for each matrix its own, `[n, k, 2]`.
+
+    Returns:
+        float64 `[n, k, 2]`, or for one matrix `[k, 2]`.
+    """
+    mapped = points @ matrices[..., :2].swapaxes(-1, -2) + matrices[..., np.newaxis, :, 2]
     return mapped[..., :2] / mapped[..., 2:]
 
 

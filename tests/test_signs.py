@@ -11,10 +11,11 @@ from pydantic import ValidationError
 from stages.dataset import Dataset
 from stages.datasets import Fetched, signs
 from stages.datasets import _sign_faces as faces
-from stages.datasets._sign_camera import SIDE, UPRIGHT, photograph, place, pose, project
+from stages.datasets._sign_camera import SIDE, UPRIGHT, photograph, place, pose
 from stages.datasets._sign_faces import FACES, draw_face
 from stages.datasets._sign_scenes import CANVAS
 from stages.datasets.signs import Signs
+from stages.perspective import project
 
 SMALL = Signs(train_rows=400, test_rows=200)
 

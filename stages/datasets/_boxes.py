@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from stages.perspective import is_convex
+
 SHARES = 1.1  # where nothing goes further, the image's edge is meant by 1, give or take what sticks out
-FLAT = 1e-3  # sine of the least angle between two sides
 CORNERS = [[0, 1], [2, 1], [2, 3], [0, 3]]  # upper left, upper right, lower right, lower left, of x1, y1, x2, y2
 
 
@@ -37,21 +38,12 @@ def check(name: str, boxes: np.ndarray, height: int, width: int) -> Iterator[str
     elif boxes.ndim == 2 and (empty := ~np.less(placed[:, 0], placed[:, 2]).all(axis=1)).any():
         advice = "its numbers are x1, y1, x2, y2, left and upper edge first"
         yield f"{name} holds a box without area {_where(empty)}; {advice}"
-    elif (bent := ~_are_convex(placed)).any():
+    elif (bent := ~is_convex(placed)).any():
         advice = "they go round it: upper left, upper right, lower right, lower left"
         yield f"{name} holds a box whose corners are not those of a convex area {_where(bent)}; {advice}"
     elif (outside := _are_beside(placed, height, width)).any():
         advice = f"x is 0 to {width}, y 0 to {height}, in pixels from the upper left corner"
         yield f"{name} holds a box beside the image {_where(outside)}; {advice}"
-
-
-def _are_convex(boxes: np.ndarray) -> np.ndarray:
-    """Whether each box turns the same way at its four corners, whichever that is: bool `[n]`."""
-    sides = np.roll(boxes, -1, axis=1) - boxes
-    following = np.roll(sides, -1, axis=1)
-    turns = sides[..., 0] * following[..., 1] - sides[..., 1] * following[..., 0]
-    least = FLAT * np.linalg.norm(sides, axis=2) * np.linalg.norm(following, axis=2)
-    return (turns > least).all(axis=1) | (turns < -least).all(axis=1)
 
 
 def _are_beside(boxes: np.ndarray, height: int, width: int) -> np.ndarray:

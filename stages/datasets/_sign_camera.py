@@ -10,6 +10,7 @@ from stages.datasets import _sign_faces as faces
 from stages.datasets import _sign_scenes as scenes
 from stages.datasets._sign_damage import cover
 from stages.datasets._sign_scenes import CANVAS
+from stages.perspective import project
 
 SIDE = 32  # pixels of a finished image, in each direction
 UPRIGHT = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])  # a face's corners, in shares of its canvas
@@ -25,12 +26,6 @@ class Photograph(NamedTuple):
 
     image: np.ndarray
     box: np.ndarray
-
-
-def project(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Maps points, float64 `[n, 2]`, by a perspective, float64 `[3, 3]`."""
-    mapped = points @ matrix[:, :2].T + matrix[:, 2]
-    return mapped[:, :2] / mapped[:, 2:]
 
 
 def pose(rng: np.random.Generator) -> np.ndarray:
