@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -125,8 +126,10 @@ def ran(output: str) -> list[str]:
 
 
 def runs(project: Project) -> list[Any]:
-    client = MlflowClient(f"sqlite:///{project.folder}/mlflow.db")
-    return list(client.search_runs([each.experiment_id for each in client.search_experiments()]))
+    # Of a copy, as MLflow keeps a database open: of one that was deleted and made again it would show the old content.
+    with tempfile.TemporaryDirectory() as folder:
+        client = MlflowClient(f"sqlite:///{shutil.copy(project.folder / 'mlflow.db', folder)}")
+        return list(client.search_runs([each.experiment_id for each in client.search_experiments()]))
 
 
 def rates(project: Project) -> list[float]:
