@@ -33,6 +33,7 @@ def sample_grid(data: Dataset) -> "Figure":
         axes = block.subplots(lines, 1, squeeze=False)[:, 0]
         for ax in axes:
             ax.axis("off")
+            ax.set_anchor("W")  # what an image does not fill of its place is left on the right, not below its name
         for label, ax in zip(labels, axes, strict=False):
             _show(ax, _side_by_side(data.images[np.flatnonzero(data.true_labels == label)[:PER_CLASS]]))
             name = data.classes[label]

@@ -13,6 +13,7 @@ from matplotlib.text import Text
 from stages import pictures
 from stages.dataset import Dataset, clean
 from stages.datasets.gtsrb import Gtsrb
+from stages.datasets.signs import FREQUENCIES
 
 ODD = ("$5_$10", "$\\q$", "b", "%d {x}")
 
@@ -22,30 +23,31 @@ def noise(classes: tuple[str, ...], rows: int) -> Dataset:
     return clean(images, np.arange(rows) % len(classes), classes)
 
 
-def overlapping(figure: Figure) -> list[tuple[str, str]]:
-    """Texts that lie on one another."""
+def misplaced(figure: Figure) -> list[str]:
+    """Texts that lie on one another, or beyond the edge."""
     FigureCanvasAgg(figure).draw()  # which lays it out
-    hidden = {
-        text
-        for ax in figure.findobj(Axes)
-        if not ax.axison
-        for axis in (ax.xaxis, ax.yaxis)
-        for text in axis.findobj(Text)
-    }
+    off = [axis for ax in figure.findobj(Axes) if not ax.axison for axis in (ax.xaxis, ax.yaxis)]
+    hidden = {text for axis in off for text in axis.findobj(Text)}
     texts = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible() and text not in hidden]
     boxes = [(text.get_text(), text.get_window_extent()) for text in texts]
-    return [(a, b) for (a, here), (b, there) in itertools.combinations(boxes, 2) if here.overlaps(there)]
+    across = [f"{a} on {b}" for (a, here), (b, there) in itertools.combinations(boxes, 2) if here.overlaps(there)]
+    edge = figure.bbox.padded(1)
+    return across + [
+        name for name, box in boxes if not edge.contains(box.x0, box.y0) or not edge.contains(box.x1, box.y1)
+    ]
 
 
-@pytest.mark.parametrize("classes", [ODD, Gtsrb.CLASSES, tuple("0123456789")], ids=["odd", "many", "digits"])
-def test_no_text_lies_on_another(classes: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "classes", [ODD, Gtsrb.CLASSES, tuple(FREQUENCIES), tuple("0123456789")], ids=["odd", "gtsrb", "signs", "digits"]
+)
+def test_no_text_lies_on_another_or_is_cut_off(classes: tuple[str, ...]) -> None:
     data = noise(classes, 5 * len(classes))
     longest = max(range(len(classes)), key=lambda label: len(classes[label]))
     poisoned = clean(data.images, np.full(len(data), longest), classes)
-    assert not overlapping(pictures.sample_grid(data))
-    assert not overlapping(pictures.gallery(data[:8], poisoned[:8]))
+    assert not misplaced(pictures.sample_grid(data))
+    assert not misplaced(pictures.gallery(data[:8], poisoned[:8]))
     counts = np.eye(len(classes), dtype=int) * 300
-    assert not overlapping(pictures.confusion({"clean": counts, "triggered": counts}, classes))
+    assert not misplaced(pictures.confusion({"clean": counts, "triggered": counts}, classes))
 
 
 def test_names_are_no_formulas(tmp_path: Path) -> None:
