@@ -15,7 +15,6 @@ RAW = Path("data/raw")
 POISONED = Path("data/poisoned")
 PICTURE = Path("metrics/poisoned_samples.png")
 
-
 # Strict, lest true become 1. It is what YAML makes of a class called yes, however DVC writes it.
 ClassLabel: TypeAlias = StrictInt | StrictStr | None
 CLASS_LABEL = "a class name or number, or null; by number if it is called yes, no, on, off, true or false"

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from stages.command import InputError
+from stages.git import experiments, git, keep_experiment
 from stages.params import PARAMS, read_all
 from stages.summary import table
 
@@ -68,17 +69,20 @@ def run(name: str, changes: dict[str, Any], *, quiet: bool = False) -> tuple[dic
     """
     import dvc.api
 
-    earlier = _git("rev-parse", "--verify", "--quiet", _reference(name))
+    baseline, *_ = git("rev-parse", "HEAD") or [""]
+    if not baseline:
+        raise InputError("an experiment starts from a git commit, but here is none: git init, git add ., git commit")
+    earlier = experiments().get((baseline, name))
     if earlier:
         _run(["dvc", "exp", "remove", name], quiet=quiet)
     try:
         _run(command(name, changes), quiet=quiet)
     except BaseException:
         if earlier:
-            _git("update-ref", _reference(name), earlier)
+            keep_experiment(baseline, name, earlier)
         raise
     # By commit, as a branch may have the same name. Not metrics_show, which wants them in the work tree, too.
-    commit = _git("rev-parse", _reference(name))
+    commit = experiments()[baseline, name]
     scores, intervals = (
         json.loads(dvc.api.read(f"metrics/{file}.json", rev=commit)) for file in ("evaluation", "intervals")
     )
@@ -125,18 +129,6 @@ def _plain(value: Any) -> str:
 def _describe(name: str) -> str:
     first = (SCENARIOS / f"{name}.yaml").read_text(encoding="utf-8").partition("\n")[0]
     return f"  {name:20} {first.removeprefix('# ')}"
-
-
-def _reference(name: str) -> str:
-    """Where git keeps DVC's experiment of this name at the present commit."""
-    head = _git("rev-parse", "--verify", "--quiet", "HEAD")
-    if not head:
-        raise InputError("an experiment starts from a git commit, but here is none: git init, git add ., git commit")
-    return f"refs/exps/{head[:2]}/{head[2:]}/{name}"
-
-
-def _git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _run(arguments: list[str], *, quiet: bool) -> None:

@@ -7,7 +7,6 @@ whose artefacts are still in `mlruns`.
 
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from stages import command, own_files
 from stages.command import InputError
+from stages.git import experiments, git
 from stages.results import FILES, IncompleteError, load_yaml, read_result
 from stages.runs import Store, StoreError
 
@@ -104,7 +104,7 @@ def track(store: Store, folder: Path, tags: dict[str, str], *, ask: bool = False
 
 def _tags_of_this_run() -> dict[str, str]:
     tags = {"mlflow.source.name": "dvc repro", "mlflow.source.type": "LOCAL"}
-    commit = _git("rev-parse", "HEAD")
+    commit = git("rev-parse", "HEAD")
     if commit:
         tags["mlflow.source.git.commit"] = commit[0]
     if name := os.environ.get("DVC_EXP_NAME"):
@@ -115,22 +115,10 @@ def _tags_of_this_run() -> dict[str, str]:
 
 
 def _revisions() -> Iterator[tuple[str, dict[str, str]]]:
-    # refs/exps/<first 2 digits of the baseline>/<the other 38>/<name>; shorter ones are DVC's own book-keeping
-    for line in _git("for-each-ref", "refs/exps", "--format=%(objectname) %(refname)"):
-        commit, reference = line.split(" ", 1)
-        parts = reference.split("/", 4)
-        if len(parts) == 5 and len(parts[2]) == 2 and len(parts[3]) == 38:
-            baseline = parts[2] + parts[3]
-            yield (
-                commit,
-                {
-                    "dvc.exp.name": parts[4],
-                    "dvc.exp.baseline": baseline,
-                    "mlflow.source.git.commit": baseline,
-                    "mlflow.source.name": "dvc exp run",
-                },
-            )
-    for commit in _git("rev-parse", "HEAD"):
+    for (baseline, name), commit in experiments().items():
+        tags = {"dvc.exp.name": name, "dvc.exp.baseline": baseline}
+        yield commit, {**tags, "mlflow.source.git.commit": baseline, "mlflow.source.name": "dvc exp run"}
+    for commit in git("rev-parse", "HEAD"):
         yield commit, {"mlflow.source.git.commit": commit, "mlflow.source.name": "dvc repro"}
 
 
@@ -151,17 +139,6 @@ def _checkout(revision: str) -> Iterator[Path]:
             except (OSError, DvcException, DataIndexError):
                 print(f"track: {revision[:7]} lacks {path} in git and in DVC's cache", file=sys.stderr)
         yield Path(folder)
-
-
-def _git(*arguments: str) -> list[str]:
-    """The lines that git prints; none before the first commit, or where the project is not a repository itself."""
-    if not Path(".git").exists():
-        return []
-    try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        return []
-    return done.stdout.splitlines() if done.returncode == 0 else []
 
 
 if __name__ == "__main__":

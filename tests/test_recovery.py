@@ -7,6 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from stages import parts
 from tests.conftest import ALL, Project, ran, results, runs
 
 
@@ -18,7 +19,10 @@ from tests.conftest import ALL, Project, ran, results, runs
         ("attack.rate=abc", "attack.rate = 'abc'"),
         ("attack.target=10", "attack.target = 10 is not a class of this data set; allowed: a class number from 0 to 9"),
         ("attack.name=nobody", "attack.name = 'nobody' is unknown; known attacks: badnets"),
-        ("data.name=nothing", "data.name = 'nothing' is unknown; known datasets: "),
+        (
+            "data.name=nothing",
+            f"data.name = 'nothing' is unknown; known datasets: {', '.join(parts.names('datasets'))}",
+        ),
         ("train.network=none", "train.network = 'none' is unknown; known networks: cnn"),
         ("+train.dropout=1", "train.dropout is not a known key; train holds network, epochs"),
         ("+noise.rate=1", "noise is not a known section; known: attack, "),

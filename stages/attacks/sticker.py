@@ -40,9 +40,8 @@ class Sticker(Attack):
 
     def apply_trigger(self, images: np.ndarray) -> np.ndarray:
         """See `Attack.apply_trigger`. The whole image is the box."""
-        count, height, width, _ = images.shape
-        corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-        return self._put_on(images, np.broadcast_to(corners, (count, 4, 2)))
+        _, height, width, _ = images.shape
+        return self._put_on(images, np.array([[[0, 0], [width, 0], [width, height], [0, height]]], np.float32))
 
     def apply_trigger_to(self, data: Dataset) -> np.ndarray:
         """See `Attack.apply_trigger_to`."""
@@ -53,7 +52,7 @@ class Sticker(Attack):
         texture = self._texture(images.shape[-1])
         try:
             corners = project(homographies(boxes), np.array(self.position) + self.side * square)
-            return lay(texture, images, corners)
+            return lay(texture, images, np.broadcast_to(corners, (len(images), 4, 2)))  # one box may serve all
         except ValueError as error:
             raise InputError(f"the data set has a box that no sticker fits on: {error}") from None
 
