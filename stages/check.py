@@ -5,6 +5,7 @@ from stages.compute import ComputeSection
 from stages.download import DataSection, source
 from stages.params import read, read_seed
 from stages.poison import AttackSection, attack
+from stages.sweep import SweepSection
 from stages.track import check_sections
 from stages.train import TrainSection
 
@@ -18,6 +19,7 @@ def main() -> None:
     section = read(AttackSection, "attack")
     attack(section.name)
     label_maps.check_name(section.label_map)
+    read(SweepSection, "sweep").common(section)
     parts.check_name("networks", read(TrainSection, "train").network, "train.network")
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from typing_extensions import TypeVar
 
-from stages.files import read_array, read_json, replacing, write_array, write_json
+from stages.files import read_array, read_json, write_array, write_csv, write_json
 from stages.images import Images, OverlaidImages, StoredImages
 
 MANIFEST = ["row", "true_label", "label"]
@@ -105,7 +105,7 @@ def save_poisoned(
     """
     write_array(folder / "images.npy", poisoned.images)
     role = np.where(np.zeros(len(rows), bool) if cover is None else cover, "cover", "poison")
-    _write_manifest(folder / "manifest.csv", _manifest(rows, poisoned).assign(role=role, added=added))
+    write_csv(folder / "manifest.csv", _manifest(rows, poisoned).assign(role=role, added=added))
 
 
 def read_manifest(folder: Path) -> pd.DataFrame:
@@ -118,17 +118,38 @@ def load_poisoned(raw: Path, folder: Path) -> Dataset[Images]:
 
     All images stay on the disk.
     """
-    data, manifest = load_raw(raw, "train"), read_manifest(folder)
-    origins, added = manifest["row"].to_numpy(np.int64), manifest["added"].to_numpy()
+    manifest = read_manifest(folder)
+    rows, labels = (manifest[name].to_numpy(np.int64) for name in ("row", "label"))
+    return overlay(
+        load_raw(raw, "train"), rows, StoredImages(folder / "images.npy"), labels, manifest["added"].to_numpy()
+    )
+
+
+def overlay(
+    data: Dataset | Dataset[Images],
+    origins: np.ndarray,
+    images: np.ndarray | Images,
+    labels: np.ndarray,
+    added: np.ndarray,
+) -> Dataset[Images]:
+    """A training set with some rows changed, and changed copies of some at the end; nothing is copied.
+
+    Args:
+        data: The n clean rows.
+        origins: int64 `[k]`, the rows of `data` that were changed, ascending.
+        images: uint8 `[k, h, w, c]`, what they show now.
+        labels: int64 `[k]`, what the learner is told of them.
+        added: bool `[k]`, which of them come at the end, beside the row that they were made from.
+    """
     rows = np.where(added, len(data) + np.cumsum(added) - 1, origins)
-    images = OverlaidImages(data.images, rows, StoredImages(folder / "images.npy"))
     # Where each row of the whole set comes from; added ones have all but the label of their origin.
     sources = np.concatenate([np.arange(len(data)), origins[added]])
-    labels, poisoned = data.labels[sources], data.poisoned[sources]
-    labels[rows] = manifest["label"].to_numpy(np.int64)
+    all_labels, poisoned = data.labels[sources], data.poisoned[sources]
+    all_labels[rows] = labels
     poisoned[rows] = True
     boxes = None if data.boxes is None else data.boxes[sources]
-    return Dataset(images, labels, data.true_labels[sources], poisoned, data.classes, boxes)
+    laid = OverlaidImages(data.images, rows, images)
+    return Dataset(laid, all_labels, data.true_labels[sources], poisoned, data.classes, boxes)
 
 
 def save_triggered(folder: Path, triggered: Dataset, attackable: np.ndarray) -> None:
@@ -141,7 +162,7 @@ def save_triggered(folder: Path, triggered: Dataset, attackable: np.ndarray) -> 
     """
     write_array(folder / "test_images.npy", triggered.images)
     manifest = _manifest(np.arange(len(triggered)), triggered).assign(attackable=attackable)
-    _write_manifest(folder / "test_manifest.csv", manifest)
+    write_csv(folder / "test_manifest.csv", manifest)
 
 
 def load_triggered(raw: Path, folder: Path) -> tuple[Dataset, np.ndarray]:
@@ -155,8 +176,3 @@ def load_triggered(raw: Path, folder: Path) -> tuple[Dataset, np.ndarray]:
 
 def _manifest(rows: np.ndarray, data: Dataset) -> pd.DataFrame:
     return pd.DataFrame(dict(zip(MANIFEST, (rows, data.true_labels, data.labels), strict=True)))
-
-
-def _write_manifest(path: Path, manifest: pd.DataFrame) -> None:
-    with replacing(path) as partial:
-        manifest.to_csv(partial, index=False, lineterminator="\n")

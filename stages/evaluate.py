@@ -8,7 +8,7 @@ import pandas as pd
 from stages import command, pictures, scores
 from stages.compute import ComputeSection, set_up
 from stages.dataset import Dataset, load_raw, load_triggered, read_manifest
-from stages.files import read_array, replacing, write_json
+from stages.files import read_array, write_csv, write_json
 from stages.params import read
 
 RAW, POISONED, MODELS, METRICS = Path("data/raw"), Path("data/poisoned"), Path("models"), Path("metrics")
@@ -94,20 +94,15 @@ def _write_tables(
             "attack_success_rate": scores.per_class(fooled[attackable], triggered.true_labels[attackable], count),
         }
     )
-    _write_csv(table, METRICS / "per_class.csv")
+    write_csv(METRICS / "per_class.csv", table)
     matrices = {}
     for name, title in (("untouched", "clean"), ("triggered", "triggered")):
         rows = pd.DataFrame({"actual": classes[test.true_labels], "predicted": classes[read_as[name]]})
-        _write_csv(rows, METRICS / f"confusion_{title}.csv")
+        write_csv(METRICS / f"confusion_{title}.csv", rows)
         matrices[f"backdoored model, {title} test set"] = scores.confusion_matrix(
             read_as[name], test.true_labels, count
         )
     pictures.save(pictures.confusion(matrices, test.classes), METRICS / "confusion.png")
-
-
-def _write_csv(table: pd.DataFrame, path: Path) -> None:
-    with replacing(path) as partial:
-        table.to_csv(partial, index=False, lineterminator="\n")
 
 
 if __name__ == "__main__":

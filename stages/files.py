@@ -5,9 +5,12 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextmanager
@@ -41,6 +44,12 @@ def read_array(path: Path) -> np.ndarray:
     """Memory-maps an .npy file, read-only; pickled objects are refused."""
     array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     return array
+
+
+def write_csv(path: Path, table: "pd.DataFrame") -> None:
+    """Writes a table without its index."""
+    with replacing(path) as partial:
+        table.to_csv(partial, index=False, lineterminator="\n")
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -94,7 +94,7 @@ class OverlaidImages(Images):
         others: The k images that take their place.
     """
 
-    def __init__(self, images: Images, rows: np.ndarray, others: Images) -> None:
+    def __init__(self, images: np.ndarray | Images, rows: np.ndarray, others: np.ndarray | Images) -> None:
         total = len(images) + int((rows >= len(images)).sum())
         if others.shape != (len(rows), *images.shape[1:]) or rows.max(initial=-1) >= total:
             raise ValueError(f"{len(rows)} of the images {images.shape} cannot be replaced by {others.shape}")
@@ -107,9 +107,6 @@ class OverlaidImages(Images):
     def _read(self, rows: np.ndarray, found: np.ndarray) -> None:
         other = self._other[rows]
         covered = other >= 0
-        if not covered.any():
-            self.images._read(rows, found)
-            return
         found[~covered] = self.images[rows[~covered]]
         found[covered] = self.others[other[covered]]
 

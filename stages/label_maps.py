@@ -123,14 +123,14 @@ def build(name: str, target: int | str | None, source: int | str | None, classes
     return chosen(needed.get("target"), needed.get("source"), len(classes))
 
 
-def check_name(name: str) -> None:
+def check_name(name: str, key: str = "attack.label_map") -> None:
     """Refuses a name that is no label map.
 
     Raises:
         InputError: Names the key in `params.yaml`, what was given and what there is.
     """
     if name not in names():
-        raise InputError(f"params.yaml: attack.label_map = {name!r} is unknown; known: {', '.join(names())}")
+        raise InputError(f"params.yaml: {key} = {name!r} is unknown; known: {', '.join(names())}")
 
 
 def class_number(key: str, given: int | str | None, classes: Sequence[str]) -> int:

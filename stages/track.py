@@ -19,6 +19,7 @@ from stages.git import experiments, git
 from stages.results import FILES, IncompleteError, load_yaml, read_result
 from stages.runs import Store, StoreError
 
+PIPELINES = ("dvc.yaml", "sweep/dvc.yaml")
 LIBRARIES = ("mlflow", "sqlalchemy")  # whose exceptions mean that the store cannot be had
 
 
@@ -45,7 +46,7 @@ def main() -> None:
 
 
 def check_sections() -> None:
-    """Refuses a section of `params.yaml` that no stage of `dvc.yaml` reads.
+    """Refuses a section of `params.yaml` that no stage reads.
 
     It is a typing error, and the one mistake for which no stage would run and complain. Hence it is looked for here,
     in the stage that always runs.
@@ -53,7 +54,7 @@ def check_sections() -> None:
     Raises:
         InputError: Names the section and the known ones.
     """
-    stages = load_yaml(Path("dvc.yaml"))["stages"].values()
+    stages = [stage for path in PIPELINES for stage in load_yaml(Path(path))["stages"].values()]
     entries = [entry for stage in stages for entry in stage.get("do", stage).get("params", [])]
     known = {entry.partition(".")[0] for entry in entries}
     for section in load_yaml(Path("params.yaml")):

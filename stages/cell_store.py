@@ -1,0 +1,103 @@
+"""Where the finished cells of sweeps are kept, by their content: a killed sweep goes on, and a wider one trains less."""
+
+import hashlib
+import json
+import platform
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from stages.cells import Arm, Bench, Cell, Outcome
+from stages.command import InputError
+from stages.results import load_yaml
+from stages.scores import Share
+
+RAW = Path("data/raw")
+# A cell is what these stages would compute, so it depends on the code that dvc.yaml says they depend on.
+STAGES = ("poison", "train", "evaluate")
+OURS = ("stages/cells.py",)
+
+
+class Keys:
+    """Names each cell by all that its outcome depends on.
+
+    Args:
+        bench: What the cells share.
+    """
+
+    def __init__(self, bench: Bench) -> None:
+        self._shared = [
+            {path.name: _digest(path) for path in sorted(RAW.glob("*.npy"))},
+            bench.learning.model_dump(),
+            bench.compute.model_dump(),
+            [platform.machine(), torch.__version__, np.__version__],
+        ]
+        self._arms = [self._of_arm(arm, bench.learning.network) for arm in bench.arms]
+
+    def __call__(self, cell: Cell) -> str:
+        """The name of a cell, a SHA-256."""
+        content = [self._shared, self._arms[cell.arm], float(cell.rate), float(cell.cover), cell.seed]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @staticmethod
+    def _of_arm(arm: Arm, network: str) -> object:
+        stages = load_yaml(Path("dvc.yaml"))["stages"]
+        deps = {dep for name in STAGES for dep in stages[name].get("do", stages[name])["deps"]} | set(OURS)
+        names = {"${attack.name}": arm.section.name, "${train.network}": network}
+        for template, name in names.items():
+            deps = {dep.replace(template, name) for dep in deps}
+        code = {dep: _digest(Path(dep)) for dep in sorted(deps) if dep.startswith("stages/")}
+        # The images say what no knob may: a picture that the trigger was made of.
+        seen = hashlib.sha256(np.ascontiguousarray(arm.triggered.images).data).hexdigest()
+        return [arm.section.model_dump(exclude={"rate", "cover"}), arm.attack.model_dump(), code, seen]
+
+
+class CellStore:
+    """A SQLite file, which may be lost: the cells are trained again then.
+
+    Args:
+        path: The file; its folder is made.
+
+    Raises:
+        InputError: If the file is there and no such store.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with closing(self._open()) as database, database:
+                # What is written survives a killed process, and costs a fraction of a millisecond.
+                database.execute("PRAGMA journal_mode = WAL")
+                database.execute("CREATE TABLE IF NOT EXISTS cells (key TEXT PRIMARY KEY, outcome TEXT NOT NULL)")
+        except sqlite3.DatabaseError as error:
+            raise InputError(f"{path}: {error}; without this file, all cells are trained again") from None
+
+    def get(self, keys: Iterable[str]) -> dict[str, Outcome]:
+        """The outcomes that are known."""
+        with closing(self._open()) as database:
+            found = {key: database.execute("SELECT outcome FROM cells WHERE key = ?", [key]).fetchone() for key in keys}
+        return {key: _outcome(json.loads(row[0])) for key, row in found.items() if row}
+
+    def put(self, outcomes: dict[str, Outcome]) -> None:
+        """Keeps outcomes, all or none."""
+        with closing(self._open()) as database, database:
+            rows = [(key, json.dumps(outcome)) for key, outcome in outcomes.items()]
+            database.executemany("INSERT OR REPLACE INTO cells VALUES (?, ?)", rows)
+
+    def _open(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.path, timeout=60)
+
+
+def _outcome(row: list) -> Outcome:
+    poisoned_rows, clean, success, *seconds = row
+    return Outcome(poisoned_rows, Share(*clean), Share(*success), *seconds)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

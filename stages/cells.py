@@ -1,0 +1,160 @@
+"""The cells of a sweep: a model each, poisoned, trained and scored as the pipeline does it, but in one process."""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from stages import networks, scores
+from stages.attacks import Attack
+from stages.compute import ComputeSection, precision, set_up
+from stages.dataset import Dataset, overlay
+from stages.images import Images
+from stages.label_maps import LabelMap
+from stages.poison import AttackSection
+from stages.scores import Share
+from stages.train import TrainSection, learn
+
+
+class Cell(NamedTuple):
+    """One point of a sweep.
+
+    Attributes:
+        arm: Which of the sweep's attacks.
+        rate: `attack.rate`.
+        cover: `attack.cover`; with both 0 the model is a clean one.
+        seed: Draws the poisoned rows, the initial weights and the order of training.
+    """
+
+    arm: int
+    rate: float
+    cover: float
+    seed: int
+
+    @property
+    def clean(self) -> "Cell":
+        """The cell of the clean model that this one is compared with; a clean one's is itself."""
+        return self._replace(rate=0, cover=0)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """An attack that a sweep tries at several rates.
+
+    Attributes:
+        section: What is common to all attacks; `rate` and `cover` are the cells'.
+        attack: The trigger.
+        label_map: Who is hit, and into what.
+        triggered: The test set with the trigger on every image; `labels` are what the attacker wants.
+        attackable: bool `[n]`, the rows of it on which the attack is scored.
+    """
+
+    section: AttackSection
+    attack: Attack
+    label_map: LabelMap
+    triggered: Dataset
+    attackable: np.ndarray
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all cells of a sweep share.
+
+    Attributes:
+        train: The clean training set.
+        test: The untouched test set.
+        arms: The attacks.
+        learning: How to train.
+        compute: Where to compute; nothing in it may be "auto", as workers may find other machines than ours.
+    """
+
+    train: Dataset | Dataset[Images]
+    test: Dataset
+    arms: tuple[Arm, ...]
+    learning: TrainSection
+    compute: ComputeSection
+
+
+class Outcome(NamedTuple):
+    """What one cell came to.
+
+    Attributes:
+        poisoned_rows: The attacker's rows, without cover rows.
+        clean: Untouched test rows that the model read correctly: clean accuracy.
+        success: Attackable triggered rows that it read as the attacker wants; a clean model's are false triggers.
+        seconds: Wall time of it all.
+        training_seconds: Wall time of the training; 0 where another cell's model could be used.
+        cpu_seconds: CPU time of it all.
+    """
+
+    poisoned_rows: int
+    clean: Share
+    success: Share
+    seconds: float
+    training_seconds: float
+    cpu_seconds: float
+
+
+def by_model(cells: Iterable[Cell]) -> list[tuple[Cell, ...]]:
+    """Groups the cells that one training serves: those of the same clean model, which no attack has a part in."""
+    models: dict[Cell, list[Cell]] = {}
+    for cell in cells:
+        models.setdefault(cell._replace(arm=0) if cell == cell.clean else cell, []).append(cell)
+    return [tuple(model) for model in models.values()]
+
+
+def run(bench: Bench, model: Sequence[Cell]) -> list[Outcome]:
+    """Trains one model and scores it.
+
+    Args:
+        bench: What all cells share.
+        model: The cells that it serves, as `by_model` gives them.
+
+    Returns:
+        An outcome per cell.
+
+    Raises:
+        InputError: If the training set does not hold so many rows to poison.
+    """
+    device, clock = set_up(bench.compute), _Clock()
+    first = model[0]
+    data, poisoned_rows = _poisoned(bench, first)
+    started = time.perf_counter()
+    network, _ = learn(bench.learning, data, seed=first.seed, device=device, precision=precision(bench.compute, device))
+    training = time.perf_counter() - started
+    untouched = networks.predict(network, bench.test.images, device=device)
+    clean = scores.accuracy(untouched, bench.test.true_labels)
+    outcomes = []
+    for cell in model:
+        arm = bench.arms[cell.arm]
+        fooled = networks.predict(network, arm.triggered.images, device=device)
+        success = scores.attack_success_rate(fooled, arm.triggered.labels, arm.attackable)
+        seconds, cpu_seconds = clock.lap()
+        outcomes.append(Outcome(poisoned_rows, clean, success, seconds, training, cpu_seconds))
+        training = 0  # once per model, lest a sum over the cells counts it twice
+    return outcomes
+
+
+def _poisoned(bench: Bench, cell: Cell) -> tuple[Dataset[Images], int]:
+    """The training set of a cell, and how many rows of it are poisoned."""
+    arm = bench.arms[cell.arm]
+    mode, rng = arm.section.mode, np.random.default_rng(cell.seed)
+    rows, poisoned = arm.attack.poison(
+        bench.train, rate=cell.rate, label_map=arm.label_map, rng=rng, mode=mode, cover=cell.cover
+    )
+    data = overlay(bench.train, rows, poisoned.images, poisoned.labels, np.full(len(rows), mode == "add"))
+    return data, int(arm.label_map.poisonable(poisoned.true_labels).sum())
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.wall, self.cpu = time.perf_counter(), time.process_time()
+
+    def lap(self) -> tuple[float, float]:
+        """Wall and CPU seconds since the last call, or since it was made."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        lap = wall - self.wall, cpu - self.cpu
+        self.wall, self.cpu = wall, cpu
+        return lap

@@ -1,0 +1,58 @@
+"""Engines: where the models of a sweep are trained. One file, one engine; the same cells give the same results on each."""
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, TypeAlias
+
+from stages import cells
+from stages.cells import Bench, Cell, Outcome
+from stages.command import InputError
+
+Model: TypeAlias = tuple[Cell, ...]  # the cells that one training serves
+
+
+class Failure(NamedTuple):
+    """Why a model was not trained.
+
+    Attributes:
+        reason: In one line.
+        final: Whether it would fail again: what was asked for cannot be had.
+    """
+
+    reason: str
+    final: bool = False
+
+
+Result: TypeAlias = list[Outcome] | Failure
+
+
+class Engine(ABC):
+    """Trains models somewhere, several at once."""
+
+    @abstractmethod
+    def run(self, bench: Bench, models: Sequence[Model]) -> Iterator[tuple[Model, Result]]:
+        """Trains every model, and gives each result as soon as it is there, in any order.
+
+        Args:
+            bench: What they share.
+            models: The cells that each serves.
+
+        Yields:
+            Each model once, with an outcome for each of its cells or with the reason why there is none.
+
+        Raises:
+            InputError: If the engine cannot be had.
+        """
+
+
+def attempt(bench: Bench, model: Model) -> Result:
+    """Trains one model; what goes wrong is a result, too, so that it stops no other."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the driver has warned once, for all cells
+            return cells.run(bench, model)
+    except InputError as error:
+        return Failure(" ".join(str(error).split()), final=True)
+    except Exception as error:
+        return Failure(f"{type(error).__name__}: {' '.join(str(error).split())}"[:500])

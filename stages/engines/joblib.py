@@ -1,0 +1,83 @@
+"""Processes of this machine, one model each at a time."""
+
+import os
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import final
+
+import torch
+from joblib import Parallel, cpu_count, delayed
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+from stages.cells import Bench
+from stages.engines import Engine, Failure, Model, Result, attempt
+
+GPU_MEMORY = 2**31  # bytes for one process on a GPU, beside its data: CUDA itself takes a quarter of it
+
+
+@final
+class Joblib(Engine):
+    """As many processes as this one may use cores, or as fit into the memory of the GPU.
+
+    Small networks keep neither a GPU nor its driver busy; several processes fill the gaps between each other's kernels,
+    and compute what one alone would.
+    """
+
+    def run(self, bench: Bench, models: Sequence[Model]) -> Iterator[tuple[Model, Result]]:
+        """See `Engine.run`. A process that dies takes no finished result with it; its model is tried again."""
+        left, alone = list(models), False
+        while left:
+            before = len(left)
+            # When two attempts in a row got nowhere, one model at a time shows which of them kills its process.
+            for batch in [[model] for model in left] if alone else [left]:
+                try:
+                    for model, result in self._together(bench, batch):
+                        left.remove(model)
+                        yield model, result
+                except TerminatedWorkerError:
+                    if alone:
+                        left.remove(batch[0])
+                        yield batch[0], Failure("its process died, perhaps for want of memory")
+            alone = len(left) == before
+
+    def _together(self, bench: Bench, models: Sequence[Model]) -> Iterator[tuple[Model, Result]]:
+        workers = Parallel(
+            n_jobs=max(2, _processes(bench)) if len(models) == 1 else _processes(bench),
+            backend="loky",
+            return_as="generator_unordered",
+            batch_size=1,
+            pre_dispatch="2 * n_jobs",
+            max_nbytes=100_000,  # larger arrays are mapped from one file by all processes
+            initializer=_settle,
+            initargs=(os.getpid(),),
+        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "A worker stopped", UserWarning)  # we try again
+            yield from workers(delayed(_attempt)(bench, model) for model in models)
+
+
+def _attempt(bench: Bench, model: Model) -> tuple[Model, Result]:
+    return model, attempt(bench, model)
+
+
+def _processes(bench: Bench) -> int:
+    cores = max(1, cpu_count() // bench.compute.threads)
+    if bench.compute.device != "cuda":
+        return cores
+    each = GPU_MEMORY + 2 * bench.train.images[:1].nbytes * len(bench.train)
+    return max(1, min(cores, torch.cuda.mem_get_info()[0] // each))
+
+
+def _settle(driver: int) -> None:
+    """Prepares a new process: it leaves Ctrl-C to the driver, and does not outlive it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch() -> None:
+        while os.getppid() == driver:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
