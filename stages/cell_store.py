@@ -1,4 +1,4 @@
-"""Where the finished cells of sweeps are kept, by their content: a killed sweep goes on, and a wider one trains less."""
+"""Keeps the finished cells of sweeps by their content: a killed sweep goes on, and a wider one trains less."""
 
 import hashlib
 import json
@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -93,7 +94,7 @@ class CellStore:
         return sqlite3.connect(self.path, timeout=60)
 
 
-def _outcome(row: list) -> Outcome:
+def _outcome(row: list[Any]) -> Outcome:
     poisoned_rows, clean, success, *seconds = row
     return Outcome(poisoned_rows, Share(*clean), Share(*success), *seconds)
 

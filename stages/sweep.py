@@ -28,8 +28,8 @@ T = TypeVar("T")
 
 
 def _distinct(values: list[T]) -> list[T]:
-    if twice := next((value for place, value in enumerate(values) if value in values[:place]), None):
-        raise ValueError(f"{twice!r} stands there twice")
+    if twice := [value for place, value in enumerate(values) if value in values[:place]]:
+        raise ValueError(f"{twice[0]!r} stands there twice")
     return values
 
 
@@ -182,7 +182,9 @@ def main() -> None:
     pictures.save(curves.dose_response(cells, summary, doses, article), METRICS / "sweep.png")
     print(doses)
     if len(failed):
-        print(f"warning: {len(failed)} cells failed: metrics/sweep_failed.csv says why", file=sys.stderr)
+        print(
+            f"warning: {len(failed)} of {len(cells)} cells failed: metrics/sweep_failed.csv says why", file=sys.stderr
+        )
 
 
 if __name__ == "__main__":

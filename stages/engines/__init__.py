@@ -1,4 +1,4 @@
-"""Engines: where the models of a sweep are trained. One file, one engine; the same cells give the same results on each."""
+"""Engines: where the models of a sweep are trained. One file, one engine; all give the same results."""
 
 import warnings
 from abc import ABC, abstractmethod

@@ -1,11 +1,14 @@
 """A Ray cluster: models on all its nodes. `make sweep ENGINE=ray RAY_ADDRESS=…`."""
 
+import logging
 import os
+import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 from stages.cells import Bench
 from stages.command import InputError
@@ -22,19 +25,15 @@ class Ray(Engine):
 
     def run(self, bench: Bench, models: Sequence[Model]) -> Iterator[tuple[Model, Result]]:
         """See `Engine.run`. Ray runs what a dead worker or node has left again, on those that remain."""
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        try:
+        if not find_spec("ray"):
+            raise InputError("the engine ray needs its package: pip install '.[ray]'")
+        cpus, gpus = bench.compute.threads, 1 / PER_GPU if bench.compute.device == "cuda" else 0
+        with _cluster(cpus, gpus):
             import ray
-        except ModuleNotFoundError:
-            raise InputError("the engine ray needs its package: pip install '.[ray]'") from None
-        with _cluster():
+
             # Once per node, in memory that its workers share; other machines do not see our files.
             shared = ray.put(replace(bench, train=bench.train[:]))
-            task = ray.remote(attempt).options(
-                num_cpus=bench.compute.threads,
-                num_gpus=1 / PER_GPU if bench.compute.device == "cuda" else 0,
-                max_retries=RETRIES,
-            )
+            task = ray.remote(attempt).options(num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES)
             running = {task.remote(shared, model): model for model in models}
             while running:
                 (done,), _ = ray.wait(list(running))
@@ -46,18 +45,28 @@ class Ray(Engine):
 
 
 @contextmanager
-def _cluster() -> Iterator[None]:
+def _cluster(cpus: int, gpus: float) -> Iterator[None]:
+    """Connects to the cluster, or starts one, and checks that it can run a task that wants so much."""
+    address = os.environ.get("RAY_ADDRESS")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if not address:
+        # Loopback only, whatever the system is called, and a token that nobody else knows; Ray reads it on import.
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+        os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     import ray
 
-    address = os.environ.get("RAY_ADDRESS")
-    # Nodes get our code with the job, not our environment: they need the same packages.
-    job = {"runtime_env": {"py_modules": [str(HERE)]}, "log_to_driver": False, "logging_level": "error"}
-    local = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}  # on loopback only
+    own: dict[str, Any] = {} if address else {"include_dashboard": False}
     try:
-        ray.init(address=address, **job) if address else ray.init(**local, **job)
-    except (ConnectionError, TimeoutError, RuntimeError, ValueError) as error:
+        # Nodes get our code with the job, but not our environment: they need the same packages.
+        code = {"py_modules": [str(HERE)]}
+        ray.init(address or "local", runtime_env=code, log_to_driver=False, logging_level=logging.ERROR, **own)
+    except (ConnectionError, TimeoutError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise InputError(f"there is no Ray cluster at RAY_ADDRESS = {address!r}: {error}") from None
     try:
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        if not any(node.get("CPU", 0) >= cpus and node.get("GPU", 0) >= gpus for node in nodes):
+            wanted = f"{cpus} CPUs (compute.threads)" + " and a GPU (compute.device)" * bool(gpus)
+            raise InputError(f"no node of the Ray cluster has {wanted}")
         yield
     finally:
         ray.shutdown()
