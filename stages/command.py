@@ -55,5 +55,5 @@ def run(stage: Callable[[], None], *, check: bool = True) -> None:
 def _restore() -> None:
     # DVC deletes a stage's outputs before it starts the command; after a failure only its cache has them.
     name = os.environ.get("DVC_STAGE")
-    if name:
+    if name and os.environ.get("RANK", "0") == "0":  # of the processes that train together, one will do
         subprocess.run([sys.executable, "-m", "dvc", "checkout", "--quiet", name], check=False, capture_output=True)

@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import cross_entropy
 from torch.optim.adam import adam
 
-from stages import batches
+from stages import batches, distributed
 from stages.dataset import Dataset
 from stages.images import Images
 from stages.networks import Network
@@ -104,15 +104,18 @@ def fit(
     The whole set is held as uint8 in the device's memory if it fits. An epoch's batches are of equal size within one
     row, so no row is left out and no batch is too small to normalise: each has two rows at least.
 
+    In a group of ranks (`stages.distributed`) they share each batch, which has two rows at least for each. Every rank
+    calls this function with the same arguments, and gets the same network and history.
+
     Args:
         network: What to train; is left on `device` in evaluation mode.
-        data: The training set, at least 2 rows; `labels` are learnt, right or wrong.
+        data: The training set, at least 2 rows for each rank; `labels` are learnt, right or wrong.
         epochs: Passes over the data, at least 1.
-        batch_size: Rows per step, about; at least 2.
+        batch_size: Rows per step, about, of all ranks together; at least 2 for each.
         learning_rate: The peak of the cycle, above 0.
         label_smoothing: Share of each label that is spread over all classes (Szegedy et al. 2016, arXiv:1512.00567),
             0 to below 1.
-        device: Where to compute.
+        device: Where to compute; a rank's own.
         precision: float32, or bfloat16 for the convolutions and linear layers; the weights are float32 in any case.
         rng: A CPU generator that draws the order of the rows.
         progress: Called after each epoch.
@@ -121,33 +124,39 @@ def fit(
         A row per epoch.
 
     Raises:
-        ValueError: If there are fewer than 2 rows.
+        ValueError: If there are fewer than 2 rows for each rank.
     """
-    if len(data) < 2:
-        raise ValueError(f"training takes at least 2 rows, not {len(data)}")
+    rank, ranks = distributed.place()
+    fewest = 2 * ranks
+    if len(data) < fewest:
+        raise ValueError(f"training takes at least {fewest} rows, not {len(data)}")
     images, labels = batches.from_images(data.images, device), torch.tensor(data.labels, device=device)
-    steps = max(1, min(round(len(data) / batch_size), len(data) // 2))
+    steps = max(1, min(round(len(data) / batch_size), len(data) // fewest))
     network.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    replica = distributed.replicate(network)
     weights = [weight for weight in network.parameters() if weight.requires_grad]
     optimiser = Adam(weights)
     history: list[Epoch] = []
     # Layers such as dropout draw from torch's global generator; it is put back afterwards.
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(rng.initial_seed())
+        torch.manual_seed(rng.initial_seed() + rank)
         for epoch in range(epochs):
             loss_sum, correct = torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device)
             order = torch.randperm(len(data), generator=rng).to(device)
-            for step, rows in enumerate(order.tensor_split(steps)):
-                wanted = labels[rows]
+            for step, batch in enumerate(order.tensor_split(steps)):
+                rows = batch.tensor_split(ranks)[rank]
+                wanted, share = labels[rows], len(rows) / len(batch)
                 with torch.autocast(device.type, precision, enabled=precision != torch.float32):
-                    logits = network(images(rows)).float()
+                    logits = replica(images(rows)).float()
                 loss = cross_entropy(logits, wanted, label_smoothing=label_smoothing)
-                gradients = torch.autograd.grad(loss, weights, materialize_grads=True)
+                gradients = distributed.gradients(loss, weights, share)
                 optimiser.step(gradients, learning_rate * one_cycle((epoch + step / steps) / epochs))
-                loss_sum += loss.detach()
+                loss_sum += loss.detach() * share
                 correct += (logits.detach().argmax(dim=1) == wanted).sum()
+            distributed.add_up(loss_sum, correct)
             history.append(Epoch(epoch + 1, loss_sum.item() / steps, correct.item() / len(data)))
             progress(history[-1])
+    distributed.level(network)
     network.eval()
     return history

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
-from stages import command, parts
+from stages import command, parts, ranks
+from stages.command import InputError
 from stages.compute import ComputeSection, precision, set_up
 from stages.dataset import Dataset, load_poisoned, load_raw
 from stages.images import Images
@@ -33,6 +34,14 @@ class TrainSection(Section):
     batch_size: int = Field(ge=2, le=1_000_000, description="rows per step, 2 to 1000000")
     learning_rate: float = Field(gt=0, le=10, description="peak of the one-cycle schedule, above 0, at most 10")
     label_smoothing: float = Field(ge=0, lt=1, description="share of a label spread over all classes, 0 to below 1")
+    processes: int = Field(1, ge=1, le=1024, description="processes that share each batch, 1 to 1024")
+
+    @field_validator("processes")
+    @classmethod
+    def _share_a_batch(cls, processes: int, others: ValidationInfo) -> int:
+        if others.data.get("batch_size", 2 * processes) < 2 * processes:
+            raise ValueError(f"batch_size must be {2 * processes} or more, two rows for each process")
+        return processes
 
 
 def learn(
@@ -50,29 +59,58 @@ def learn(
     from stages import fitting, networks
 
     network = networks.build(section.network, data.images.shape[1:], len(data.classes), seed=seed)
-    knobs = section.model_dump(exclude={"network"})  # named as `fit`'s arguments are
+    knobs = section.model_dump(exclude={"network", "processes"})  # named as `fit`'s arguments are
     rng = torch.Generator().manual_seed(seed)
     return network, fitting.fit(network, data, **knobs, device=device, precision=precision, rng=rng, progress=progress)
 
 
 def main() -> None:
-    """Reads `params.yaml` and the data; writes `models/<variant>` and `metrics/<variant>/history.csv`."""
+    """Reads `params.yaml` and the data; writes `models/<variant>` and `metrics/<variant>/history.csv`.
+
+    With several processes all of them come through here: the one that starts the others, and each of those.
+    """
+    ranks.end_with_starter()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("variant", choices=VARIANTS)
     variant = parser.parse_args().variant
     section, seed = read(TrainSection, "train"), read_seed()
     parts.check_name("networks", section.network, "train.network")
     compute = read(ComputeSection, "compute")
-    device = set_up(compute)
+    device, data = set_up(compute), VARIANTS[variant]()
 
+    from stages import distributed
+
+    processes = ranks.count() or section.processes
+    for name, rows in (("train.batch_size", section.batch_size), ("the training set", len(data))):
+        if rows < 2 * processes:
+            raise InputError(f"{name} has {rows} rows; {processes} processes need {2 * processes}, two for each")
+    distributed.check_device(device, ranks.local_count() or processes)
+    if processes > 1 and not ranks.count():
+        ranks.start("-m", "stages.train", variant, processes=processes)
+        return
+    with distributed.joined(device) as own:
+        knobs = section.model_dump_json(exclude={"processes"})
+        distributed.check_same(f"{variant} {seed} {knobs}".encode() + data.labels.tobytes(), own)
+        _train(variant, section, data, seed=seed, device=own, compute=compute)
+
+
+def _train(
+    variant: str,
+    section: TrainSection,
+    data: Dataset[Images],
+    *,
+    seed: int,
+    device: "torch.device",
+    compute: ComputeSection,
+) -> None:
     import pandas as pd
     from tqdm import tqdm
 
     from stages import networks
     from stages.files import replacing, write_json
 
-    data = VARIANTS[variant]()
-    with tqdm(total=section.epochs, desc=f"train {variant} on {device}", unit="epoch") as bar:
+    first = ranks.number() == 0
+    with tqdm(total=section.epochs, desc=f"train {variant} on {device}", unit="epoch", disable=not first) as bar:
 
         def show(epoch: "Epoch") -> None:
             bar.set_postfix(loss=f"{epoch.loss:.4f}", accuracy=f"{epoch.accuracy:.4f}", refresh=False)
@@ -81,10 +119,17 @@ def main() -> None:
         chosen, start = precision(compute, device), time.perf_counter()
         network, history = learn(section, data, seed=seed, device=device, precision=chosen, progress=show)
         seconds = time.perf_counter() - start
+    if not first:
+        return
 
     networks.save(network, Path("models") / variant)
-    # What "auto" came to on this machine.
-    computed = {"device": device.type, "precision": str(chosen).removeprefix("torch."), "threads": compute.threads}
+    # What "auto" came to on this machine, and how many processes there really were.
+    computed = {
+        "device": device.type,
+        "precision": str(chosen).removeprefix("torch."),
+        "threads": compute.threads,
+        "processes": ranks.count() or 1,
+    }
     write_json(Path("models") / variant / "training.json", computed)
     with replacing(Path("metrics") / variant / "history.csv") as partial:
         pd.DataFrame(history).to_csv(partial, index=False, lineterminator="\n")

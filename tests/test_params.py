@@ -62,6 +62,8 @@ def test_the_shipped_params_are_good() -> None:
         ("train.network", "rnn", "train.network = 'rnn' is unknown; known networks: cnn"),
         ("train.epochs", 0, "train.epochs = 0: .*; allowed: passes over the training rows, 1 to"),
         ("train.batch_size", 1, "train.batch_size = 1"),
+        ("train.processes", 0, "train.processes = 0: .*; allowed: processes that share each batch, 1 to 1024"),
+        ("train.processes", 81, "train.processes = 81: batch_size must be 162 or more, two rows for each process"),
         ("train.learning_rate", 0, "train.learning_rate = 0: .*; allowed: .* above 0"),
         ("compute.device", "tpu", "compute.device = 'tpu': .*; allowed: auto, cuda, mps or cpu"),
         ("compute.threads", 0, "compute.threads = 0"),
