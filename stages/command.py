@@ -4,8 +4,11 @@ import errno
 import gc
 import importlib
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 import warnings
 from collections.abc import Callable
 
@@ -50,6 +53,18 @@ def run(stage: Callable[[], None], *, check: bool = True) -> None:
         return
     _restore()
     sys.exit(1)
+
+
+def end_with(starter: int) -> None:
+    """Makes this process leave Ctrl-C to the one that started it, and end when that does, however it came about."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch() -> None:
+        while os.getppid() == starter:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _restore() -> None:

@@ -10,9 +10,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
+from stages import command
 from stages.command import InputError
 
 MEETING = "MISEDUCATION_MEETING"  # where the ranks that `start` made meet, as a URL
@@ -40,19 +40,9 @@ def local_number() -> int:
 
 
 def end_with_starter() -> None:
-    """Makes a rank end when the process that started it does, however that came about."""
-    if not count():
-        return
-    starter = int(os.environ.get(STARTER, os.getppid()))
-    if STARTER in os.environ:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the starter answers for all
-
-    def watch() -> None:
-        while os.getppid() == starter:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    """Makes a rank end when the process that started it does, ours or torchrun's."""
+    if count():
+        command.end_with(int(os.environ.get(STARTER, os.getppid())))
 
 
 def start(*arguments: str, processes: int) -> None:

@@ -87,6 +87,11 @@ def prepare(section: SweepSection) -> "Bench":
     from stages.cells import Arm, Bench
 
     compute, learning = read(ComputeSection, "compute"), read(TrainSection, "train")
+    if learning.processes > 1:
+        raise InputError(
+            f"params.yaml: train.processes = {learning.processes}: a sweep trains many models at once, each in one process; "
+            "allowed: 1"
+        )
     device = set_up(compute)
     number = str(precision(compute, device)).removeprefix("torch.")
     train, test = load_raw(RAW, "train"), load_raw(RAW, "test")[:]

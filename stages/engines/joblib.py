@@ -1,9 +1,6 @@
 """Processes of this machine, one model each at a time."""
 
 import os
-import signal
-import threading
-import time
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import final
@@ -13,6 +10,7 @@ from joblib import Parallel, cpu_count, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from stages.cells import Bench
+from stages.command import end_with
 from stages.engines import Engine, Failure, Model, Result, attempt
 
 GPU_MEMORY = 2**31  # bytes for one process on a GPU, beside its data: CUDA itself takes a quarter of it
@@ -51,7 +49,7 @@ class Joblib(Engine):
             batch_size=1,
             pre_dispatch="2 * n_jobs",
             max_nbytes=100_000,  # larger arrays are mapped from one file by all processes
-            initializer=_settle,
+            initializer=end_with,
             initargs=(os.getpid(),),
         )
         with warnings.catch_warnings():
@@ -69,15 +67,3 @@ def _processes(bench: Bench) -> int:
         return cores
     each = GPU_MEMORY + 2 * bench.train.images[:1].nbytes * len(bench.train)
     return max(1, min(cores, torch.cuda.mem_get_info()[0] // each))
-
-
-def _settle(driver: int) -> None:
-    """Prepares a new process: it leaves Ctrl-C to the driver, and does not outlive it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def watch() -> None:
-        while os.getppid() == driver:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

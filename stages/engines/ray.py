@@ -2,7 +2,9 @@
 
 import logging
 import os
+import re
 import secrets
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -57,10 +59,12 @@ def _cluster(cpus: int, gpus: float) -> Iterator[None]:
 
     own: dict[str, Any] = {} if address else {"include_dashboard": False}
     try:
+        if address and (place := re.fullmatch(r"(.+):(\d+)", address.removeprefix("ray://"))):
+            socket.create_connection((place[1].strip("[]"), int(place[2])), timeout=10).close()  # Ray tries for minutes
         # Nodes get our code with the job, but not our environment: they need the same packages.
         code = {"py_modules": [str(HERE)]}
         ray.init(address or "local", runtime_env=code, log_to_driver=False, logging_level=logging.ERROR, **own)
-    except (ConnectionError, TimeoutError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise InputError(f"there is no Ray cluster at RAY_ADDRESS = {address!r}: {error}") from None
     try:
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
