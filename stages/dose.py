@@ -68,7 +68,7 @@ def doses(cells: pd.DataFrame) -> dict[str, Any]:
 
 
 class _Series(NamedTuple):
-    """The finished cells above rate 0 of one attack and label map.
+    """The finished cells above rate 0 of one series.
 
     Attributes:
         rates: float64 `[r]`, rising.
@@ -108,7 +108,7 @@ def _doses(series: _Series) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if whole is None or not _is_shown(whole, rates, means):
         for level in LEVELS:
-            found[_key(level)] = {"rate": None, "interval": None, "bound": _place(level, rates, means)}
+            found[key(level)] = {"rate": None, "interval": None, "bound": _place(level, rates, means)}
         return found | {"curve": None}
     times, weights = resamples(seeds)
     curves = [series.curve(each, whole) for each in times] if seeds > 1 else []
@@ -117,11 +117,12 @@ def _doses(series: _Series) -> dict[str, Any]:
         bound = f"< {rates[0]:g}" if rate < rates[0] else f"> {rates[-1]:g}" if rate > rates[-1] else None
         at = np.array([each.rate_for(level) for each in curves])
         ends = [_swept(end, rates) for end in interval(at, weights, seeds)] if curves else None
-        found[_key(level)] = {"rate": _swept(rate, rates), "interval": ends, "bound": bound}
+        found[key(level)] = {"rate": _swept(rate, rates), "interval": ends, "bound": bound}
     return found | {"curve": {name: _short(value) for name, value in asdict(whole).items()}}
 
 
-def _key(level: float) -> str:
+def key(level: float) -> str:
+    """The name of a level, such as attack_success_rate_95 for 0.95."""
     return f"attack_success_rate_{level * 100:g}"
 
 
@@ -138,8 +139,8 @@ def _place(level: float, rates: np.ndarray, means: np.ndarray) -> str | None:
     reached = np.flatnonzero(means >= level)
     if not len(reached):
         return f"> {rates[-1]:g}" if len(rates) else None
-    first = reached[0]
-    return f"{rates[first - 1]:g} to {rates[first]:g}" if first else f"< {rates[0]:g}"
+    after = reached[0]
+    return f"{rates[after - 1]:g} to {rates[after]:g}" if after else f"< {rates[0]:g}"
 
 
 def _swept(rate: float, rates: np.ndarray) -> float | None:
