@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # Okabe and Ito's colours, which the colour-blind tell apart, without the yellow that is hard to see on white.
 COLOURS = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"
 MARKERS = "osv^"  # no two of 24 series have both in common
-FEW = 3  # series up to which there are bands, single seeds and doses in full; with more they would hide each other
+FEW = 3  # series up to which there are bands, single seeds and doses in full; more would hide each other
 LEAST_SPAN = 0.02  # of the axis of clean accuracy, lest noise looks like a loss
 ARTICLE = "article (Gu et al. 2017, arXiv:1708.06733)"
 
@@ -44,7 +44,7 @@ def dose_response(
     left = min(ends) / 2.5  # where rate 0 stands
     series = list(summary.groupby(SERIES, sort=False))
     few, alone = len(series) <= FEW, len(series) == 1
-    figure = Figure(figsize=(9, 6.8 + 0.1 * len(series)), layout="constrained")
+    figure = Figure(figsize=(9, 6.2), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     for i, ((attack, label_map), means) in enumerate(series):
         name, found = f"{attack}/{label_map}", doses[f"{attack}/{label_map}"]
@@ -63,9 +63,7 @@ def dose_response(
         upper.plot([], [], **look, ms=5, label=name if alone else f"{name}: {', '.join(texts)}")
 
     _explain(upper, doses, few=few)
-    baseline = cells["baseline_accuracy"].mean()
-    if not np.isnan(baseline):
-        lower.axhline(baseline, color="0.4", lw=1, ls=":")
+    lower.axhline(cells["baseline_accuracy"].mean(), color="0.4", lw=1, ls=":")
     for rate, success, accuracy in article:
         for ax, share in ((upper, success), (lower, accuracy)):
             ax.plot(rate, share, "k*", ms=14, mec="white", zorder=6)
@@ -73,7 +71,10 @@ def dose_response(
         upper.plot([], [], "k*", ms=11, mec="white", label=ARTICLE)
     _axes(upper, lower, left if (summary["rate"] == 0).any() else None, min(ends), max(ends))
     upper.set_title(f"How much poison it takes: {', '.join(cells['dataset'].unique())}", fontsize=13, parse_math=False)
-    names = figure.legend(loc="outside lower center", ncols=2 if alone or not few else 1, fontsize=9)
+    signs, labels = upper.get_legend_handles_labels()
+    columns = 2 if max(map(len, labels)) < 60 else 1
+    figure.set_figheight(6.2 + 0.2 * -(-len(labels) // columns))
+    names = figure.legend(signs, labels, loc="outside lower center", ncols=columns, fontsize=9)
     for each in names.get_texts():
         each.set_parse_math(False)
     return figure
@@ -104,10 +105,8 @@ def _dose(ax: "Axes", level: float, dose: dict[str, Any], swept: tuple[float, fl
         for x, end, arrow in ((low, ends[0], "<"), (high, ends[1], ">")):
             ax.plot(x, level, "|" if end else arrow, color=colour, ms=8, mew=1.6, zorder=4)
         ax.plot(dose["rate"], level, "D", color=colour, mec="white", ms=8, zorder=5)
-    # Left of a rising curve there is room above it, right of it below.
-    to_left = low * high > swept[0] * swept[1]
-    x, side, edge = (low, "right", "bottom") if to_left else (high, "left", "top")
-    offset = (-9, 3) if to_left else (9, -8)
+    to_left = low * high > swept[0] * swept[1]  # where there is room above a rising curve; right of it, below
+    x, offset, side, edge = (low, (-9, 3), "right", "bottom") if to_left else (high, (9, -8), "left", "top")
     ax.annotate(text, (x, level), offset, textcoords="offset points", fontsize=10, ha=side, va=edge, zorder=7)
 
 
@@ -122,21 +121,23 @@ def _explain(ax: "Axes", doses: dict[str, Any], *, few: bool) -> None:
 
 
 def _axes(upper: "Axes", lower: "Axes", left: float | None, lowest: float, highest: float) -> None:
-    from matplotlib.ticker import NullLocator, PercentFormatter
+    from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
 
     upper.set_xscale("log")
     steps = (1,) if highest / lowest > 30 else (1, 2, 5) if highest / lowest > 4 else range(1, 10)
     round_rates = [step * 10.0**power for power in range(-9, 1) for step in steps]
     ticks = [number for number in round_rates if 0.999 * lowest < number < 1.5 * highest] or [lowest]
-    zero = [] if left is None else [left]
-    lower.set_xticks([*zero, *ticks], [*("0" for _ in zero), *map(percent, ticks)])
+    zero = [left] if left else []
+    lower.set_xticks(zero + ticks, ["0"] * len(zero) + [*map(percent, ticks)])
     lower.xaxis.set_minor_locator(NullLocator())
     upper.set_xlim((left or lowest) / 1.5, highest * 1.5)
     upper.set_ylim(-0.03, 1.05)
     upper.set_yticks([0, 0.25, 0.5, 0.75, 0.95])
     bottom, top = lower.dataLim.intervaly if np.isfinite(lower.dataLim.intervaly).all() else (0.0, 1.0)
     spare = max(0.0, LEAST_SPAN - (top - bottom)) / 2 + 0.08 * max(LEAST_SPAN, top - bottom)
-    lower.set_ylim(bottom - spare, min(top + spare, 1 + spare / 10))
+    bottom, top = bottom - spare, min(top + spare, 1 + spare / 10)
+    lower.set_ylim(bottom, top)
+    lower.set_yticks([tick for tick in MaxNLocator(5).tick_values(bottom, top) if bottom <= tick <= top])
     for level in LEVELS:
         upper.axhline(level, color="0.85", lw=0.8, zorder=0)
     for ax, label in ((upper, "attack success rate"), (lower, "clean accuracy")):

@@ -87,8 +87,8 @@ class _Series(NamedTuple):
         finished = cells[cells["rate"] > 0].dropna(subset=SCORES)
         table = finished.pivot_table(index="rate", columns="seed", values="attack_success_rate")
         lower = finished.groupby("seed")["false_trigger_rate"].mean()  # which is the same at all rates
-        success = table.to_numpy(float)
-        return cls(table.index.to_numpy(float), np.nan_to_num(success), ~np.isnan(success), lower.to_numpy(float))
+        rates, success = table.index.to_numpy(float), table.to_numpy(float)
+        return cls(rates, np.nan_to_num(success), ~np.isnan(success), lower.to_numpy(float))
 
     def means(self) -> np.ndarray:
         """Over the seeds at each rate, float64 `[r]`."""
@@ -105,11 +105,10 @@ class _Series(NamedTuple):
 def _doses(series: _Series) -> dict[str, Any]:
     rates, means, seeds = series.rates, series.means(), len(series.lower)
     whole = series.curve(np.ones(seeds)) if len(rates) > 2 else None
-    found: dict[str, Any] = {}
     if whole is None or not _is_shown(whole, rates, means):
-        for level in LEVELS:
-            found[key(level)] = {"rate": None, "interval": None, "bound": _place(level, rates, means)}
-        return found | {"curve": None}
+        bounds = {key(level): _place(level, rates, means) for level in LEVELS}
+        return {name: {"rate": None, "interval": None, "bound": bounds[name]} for name in bounds} | {"curve": None}
+    found: dict[str, Any] = {}
     times, weights = resamples(seeds)
     curves = [series.curve(each, whole) for each in times] if seeds > 1 else []
     for level in LEVELS:
