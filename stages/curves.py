@@ -19,7 +19,7 @@ COLOURS = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"
 MARKERS = "osv^"  # no two of 24 series have both in common
 FEW = 3  # series up to which there are bands, single seeds and doses in full; more would hide each other
 LEAST_SPAN = 0.02  # of the axis of clean accuracy, lest noise looks like a loss
-ARTICLE = "article (Gu et al. 2017, arXiv:1708.06733)"
+ARTICLE = "article (of all test images, the target's too)"
 
 
 def dose_response(

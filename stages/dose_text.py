@@ -3,6 +3,10 @@
 import re
 from typing import Any
 
+import pandas as pd
+
+from stages.dose import LEVELS, key
+
 NUMBER = re.compile(r"\d\S*")
 
 
@@ -51,3 +55,21 @@ def words(level: float, dose: dict[str, Any], lowest: float, highest: float, *, 
     low = percent(low) if low else f"below {percent(lowest)}"
     high = percent(high) if high else f"above {percent(highest)}"
     return f"{text} ({low} to {high})"
+
+
+def report(doses: dict[str, Any], rates: pd.Series) -> str:
+    """A line per series of `dose.doses`, given the rates that were swept.
+
+    >>> found = {"rate": None, "interval": None, "bound": "> 0.1"}
+    >>> doses = {"badnets/all-to-one": {"attack_success_rate_50": found, "attack_success_rate_95": found}}
+    >>> print(report(doses, pd.Series([0, 0.001, 0.1])))
+    badnets/all-to-one: the attack success rate comes to
+        50 %: above 10 %
+        95 %: above 10 %
+    """
+    lowest, highest = rates[rates > 0].min(), rates.max()
+    lines = []
+    for name, found in doses.items():
+        lines.append(f"{name}: the attack success rate comes to")
+        lines += [f"    {words(level, found[key(level)], lowest, highest)}" for level in LEVELS]
+    return "\n".join(lines)

@@ -89,8 +89,8 @@ def prepare(section: SweepSection) -> "Bench":
     compute, learning = read(ComputeSection, "compute"), read(TrainSection, "train")
     if learning.processes > 1:
         raise InputError(
-            f"params.yaml: train.processes = {learning.processes}: a sweep trains many models at once, each in one process; "
-            "allowed: 1"
+            f"params.yaml: train.processes = {learning.processes}; allowed: 1, "
+            "as a sweep trains many models at once, each in one process"
         )
     device = set_up(compute)
     number = str(precision(compute, device)).removeprefix("torch.")
@@ -173,7 +173,7 @@ def main() -> None:
     except KeyboardInterrupt:
         raise InputError("stopped; what is finished is kept, and `make sweep` goes on from there") from None
 
-    from stages import curves, dose, pictures, sweep_tables
+    from stages import curves, dose, dose_text, pictures, sweep_tables
     from stages.files import write_csv, write_json
 
     cells, timing, failed = sweep_tables.tables(dataset, bench.arms, wanted, results)
@@ -185,7 +185,7 @@ def main() -> None:
     write_json(METRICS / "dose.json", doses)
     article = ARTICLE if dataset == "mnist" else ()
     pictures.save(curves.dose_response(cells, summary, doses, article), METRICS / "sweep.png")
-    print(doses)
+    print(dose_text.report(doses, cells["rate"]))
     if len(failed):
         print(
             f"warning: {len(failed)} of {len(cells)} cells failed: metrics/sweep_failed.csv says why", file=sys.stderr

@@ -98,7 +98,7 @@ def test_without_ray_the_engine_says_what_to_install(monkeypatch: pytest.MonkeyP
     engine = parts.find("engines", "ray", Engine, "ENGINE")()
     monkeypatch.setattr(sys.modules[engine.__module__], "find_spec", lambda _: None)
     with pytest.raises(InputError, match="pip install"):
-        next(engine.run(None, []))  # type: ignore[call-overload]
+        next(engine.run(None, []))  # type: ignore[arg-type]
 
 
 @contextmanager

