@@ -1,41 +1,76 @@
-"""A finished result as it lies in a folder: `dvc.lock`, `metrics`, `models` and the manifest of the poison."""
+"""A finished result as it lies in a folder: DVC's record of it, and the outputs named there."""
 
-import csv
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
-EVALUATION = Path("metrics/evaluation.json")
-# What belongs to a result; the same relative paths hold it in the work tree, in git + DVC, and as MLflow artefacts.
-FILES = ("dvc.lock", "metrics", "models/clean", "models/backdoored", "data/poisoned/manifest.csv")
-NO_RESULT = ("check", "track")  # stages that produce nothing
+# Of these outputs, and those in these folders, MLflow gets a copy; the same relative paths hold them in the work tree,
+# in git + DVC, and as MLflow artefacts. The images are many, and can be made again.
+KEPT = ("metrics", "models", "data/poisoned/manifest.csv")
+NO_RESULT = ("check", "track", "track_sweep")  # stages that produce nothing
 
 
 class IncompleteError(Exception):
     """The folder holds no finished result, or the pieces of several."""
 
 
+class Input(NamedTuple):
+    """Data that a result came from: what it is, DVC's path and MD5, and what it was used for."""
+
+    name: str
+    path: str
+    md5: str
+    context: str
+
+
+class CellResult(NamedTuple):
+    """What one cell of a sweep came to.
+
+    Attributes:
+        name: Distinct within the sweep.
+        params: Those that a run of the pipeline for this cell would have.
+        metrics: The scores that there are, the attack success rate first.
+        reason: Why it failed, if it did.
+    """
+
+    name: str
+    params: dict[str, Any]
+    metrics: dict[str, float]
+    reason: str = ""
+
+
 @dataclass(frozen=True)
 class Result:
-    """What one run of the pipeline found.
+    """What one run of a pipeline found.
 
     Attributes:
         folder: Where its files are.
+        paths: Its files and folders of which MLflow gets a copy, relative to the folder.
+        name: Says what it is, where there is no experiment's name.
         params: The parameters that its stages read, flattened: `attack.rate`, `attacks.badnets.pixels`, …
         hashes: DVC's MD5 of each output, by path.
-        metrics: The scores of `evaluation.json`, and both ends of their intervals.
+        metrics: The scores, and both ends of their intervals.
+        inputs: The data.
         history: For each variant's figure, such as `backdoored/loss`, a value per epoch.
+        tags: What else is known of it, but is no part of its identity.
+        cells: Where it is a sweep, its cells.
     """
 
     folder: Path
+    paths: list[str]
+    name: str
     params: dict[str, Any]
     hashes: dict[str, str]
     metrics: dict[str, float]
-    history: dict[str, list[tuple[int, float]]]
+    inputs: list[Input]
+    history: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    cells: list[CellResult] = field(default_factory=list)
 
     @property
     def key(self) -> str:
@@ -43,51 +78,11 @@ class Result:
         content = json.dumps([self.params, self.hashes], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
-    @property
-    def computed(self) -> dict[str, str]:
-        """What the backdoored model was trained on: device, precision, threads; empty for results of older versions."""
-        path = self.folder / "models/backdoored/training.json"
-        return {name: str(value) for name, value in json.loads(path.read_bytes()).items()} if path.is_file() else {}
-
     def files(self) -> list[Path]:
-        """The files that belong to the result, relative to its folder."""
-        roots = [self.folder / path for path in FILES]
+        """The single files in `paths`, relative to the folder."""
+        roots = [self.folder / path for path in self.paths]
         found = [file for root in roots for file in (root.rglob("*") if root.is_dir() else [root]) if file.is_file()]
-        return [file.relative_to(self.folder) for file in sorted(found) if file.name != ".gitignore"]
-
-
-def read_result(folder: Path) -> Result:
-    """Reads the result in a folder.
-
-    Raises:
-        IncompleteError: If a stage has not run, or files and `dvc.lock` do not belong together.
-    """
-    stages = _read_lock(folder / "dvc.lock")
-    hashes = {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
-    stale = sorted(
-        dep["path"]
-        for stage in stages.values()
-        for dep in stage.get("deps", [])
-        if dep["path"] in hashes and dep.get("md5") != hashes[dep["path"]]
-    )
-    if stale:
-        raise IncompleteError(f"{stale[0]} has changed since; `dvc repro` brings the result up to date")
-    evaluation, intervals = _read_scores(folder, hashes)
-    bounds = {
-        f"interval_{end}/{name}": bound
-        for name, interval in intervals.items()
-        for end, bound in zip(("low", "high"), interval, strict=True)
-    }
-    params: dict[str, Any] = {}
-    for stage in stages.values():
-        for section, content in stage.get("params", {}).get("params.yaml", {}).items():
-            for key, value in _flatten(section, content).items():
-                if params.setdefault(key, value) != value:
-                    raise IncompleteError(f"{key} has changed between two stages; `dvc repro` brings both up to date")
-    for path in FILES:
-        if not (folder / path).exists():
-            raise IncompleteError(f"{path} is missing")
-    return Result(folder, params, hashes, {**evaluation, **bounds}, _read_history(folder))
+        return [file.relative_to(self.folder) for file in sorted(found)]
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
@@ -95,35 +90,54 @@ def load_yaml(path: Path) -> dict[str, Any]:
     return yaml.load(path.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
-def _read_lock(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise IncompleteError("there is no dvc.lock yet")
-    stages = {name: stage for name, stage in load_yaml(path).get("stages", {}).items() if name not in NO_RESULT}
-    if "evaluate" not in stages:
-        raise IncompleteError("the stage evaluate has not run yet")
-    return stages
+def read_lock(folder: Path, lock: str) -> dict[str, Any]:
+    """The stages in DVC's record that produce something.
+
+    Raises:
+        IncompleteError: If there is no such file.
+    """
+    if not (folder / lock).is_file():
+        raise IncompleteError(f"there is no {lock} yet")
+    stages = load_yaml(folder / lock).get("stages", {})
+    return {name: stage for name, stage in stages.items() if name not in NO_RESULT}
 
 
-def _read_scores(folder: Path, hashes: dict[str, str]) -> tuple[dict[str, float], dict[str, list[float]]]:
-    try:
-        content = (folder / EVALUATION).read_bytes()
-        intervals = json.loads((folder / "metrics/intervals.json").read_bytes())
-    except FileNotFoundError as error:
-        raise IncompleteError(f"{error.filename} is missing") from None
-    if hashlib.md5(content, usedforsecurity=False).hexdigest() != hashes.get(str(EVALUATION)):
-        raise IncompleteError(f"{EVALUATION} is not the one in dvc.lock")
-    return json.loads(content), intervals
+def read_outputs(stages: dict[str, Any]) -> dict[str, str]:
+    """DVC's MD5 of each output, by path."""
+    return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
 
 
-def _read_history(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    history: dict[str, list[tuple[int, float]]] = {}
-    for path in sorted(folder.glob("metrics/*/history.csv")):
-        with path.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                epoch = int(row.pop("epoch"))
-                for name, value in row.items():
-                    history.setdefault(f"{path.parent.name}/{name}", []).append((epoch, float(value)))
-    return history
+def read_params(stages: dict[str, Any]) -> dict[str, Any]:
+    """The parameters that the stages read, flattened.
+
+    Raises:
+        IncompleteError: If two stages read different values.
+    """
+    params: dict[str, Any] = {}
+    for stage in stages.values():
+        for section, content in stage.get("params", {}).get("params.yaml", {}).items():
+            for key, value in _flatten(section, content).items():
+                if params.setdefault(key, value) != value:
+                    raise IncompleteError(f"{key} has changed between two stages; `dvc repro` brings both up to date")
+    return params
+
+
+def copied(lock: str, outputs: Iterable[str]) -> list[str]:
+    """The paths of which MLflow gets a copy: DVC's record, and those among the outputs that stand in it."""
+    return [lock, *(path for path in outputs if any(Path(path).is_relative_to(kept) for kept in KEPT))]
+
+
+def check_files(folder: Path, lock: str, hashes: dict[str, str]) -> None:
+    """Compares files with DVC's record of them.
+
+    Raises:
+        IncompleteError: If one is missing or another.
+    """
+    for path, md5 in hashes.items():
+        if not (folder / path).is_file():
+            raise IncompleteError(f"{path} is missing")
+        if hashlib.md5((folder / path).read_bytes(), usedforsecurity=False).hexdigest() != md5:
+            raise IncompleteError(f"{path} is not the one in {lock}")
 
 
 def _flatten(key: str, value: Any) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The MLflow store: one run per distinct result, whoever asks and however often."""
 
 import hashlib
-import json
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -10,14 +9,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from stages.recorder import KEY, StoreError, record
 from stages.results import Result
 
-KEY = "miseducation.result"  # the tag that holds a result's key
 SQLITE = "sqlite:///"
-
-
-class StoreError(Exception):
-    """The store can be reached, but not written."""
 
 
 class Store:
@@ -57,14 +52,14 @@ class Store:
         return text.replace(f"{secret}@", "") if secret else text
 
     def record(self, result: Result, tags: dict[str, str]) -> str | None:
-        """Writes a finished run unless there is one; what a killed writer left half-written is replaced.
+        """Writes a finished run unless there is one; what a killed writer left half-written is completed.
 
         Args:
             result: What to record.
             tags: How it came about.
 
         Returns:
-            The new run's id, or None if the store had the result already.
+            The run's id, or None if the store had the result already.
 
         Raises:
             StoreError, mlflow.exceptions.MlflowException, sqlalchemy.exc.SQLAlchemyError, OSError: If the store cannot
@@ -73,12 +68,7 @@ class Store:
         with self._lock():
             client = _client(self.uri)
             experiment = self._experiment(client, str(result.params["data.name"]))
-            for run in _runs(client, experiment, result.key):
-                if run.info.status == "FINISHED":
-                    self._note(result.key)
-                    return None
-                client.delete_run(run.info.run_id)  # we hold the lock: its writer is dead
-            run_id = _write(client, experiment, result, tags)
+            run_id = record(client, experiment, result, tags)
             self._note(result.key)
             return run_id
 
@@ -119,59 +109,8 @@ def _client(uri: str) -> Any:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    # It would ask a server twice more per run for links to print, two lines for each cell of a sweep.
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=uri)
-
-
-def _runs(client: Any, experiment: str, key: str) -> list[Any]:
-    from mlflow.entities import ViewType
-
-    # Deleted runs count too: what a user has deleted stays deleted.
-    found = client.search_runs([experiment], f"tags.`{KEY}` = '{key}'", ViewType.ALL)
-    return [run for run in found if run.info.status == "FINISHED" or run.info.lifecycle_stage == "active"]
-
-
-def _write(client: Any, experiment: str, result: Result, tags: dict[str, str]) -> str:
-    from mlflow.entities import Metric, Param
-
-    params = result.params
-    rate = float(params["attack.rate"])  # PyYAML reads 5e-05 as text
-    name = f"{params['attack.name']}-{rate:g}-seed{params['seed']}"
-    computed = {f"train.{name}": value for name, value in result.computed.items()}
-    run = client.create_run(
-        experiment, tags={KEY: result.key, **computed, **tags}, run_name=tags.get("dvc.exp.name", name)
-    )
-    run_id, now = run.info.run_id, run.info.start_time
-    # A list, and in this order: MLflow's comparison opens on the metric that was logged first.
-    metrics = [Metric(key, value, now, 0) for key, value in result.metrics.items()]
-    metrics += [Metric(key, value, now, step) for key, row in result.history.items() for step, value in row]
-    client.log_batch(run_id, params=[Param(key, _text(value)) for key, value in params.items()])
-    for start in range(0, len(metrics), 1000):  # MLflow's limit for one call
-        client.log_batch(run_id, metrics=metrics[start : start + 1000])
-    client.log_inputs(run_id, _inputs(result))
-    for path in result.files():
-        parent = str(path.parent)
-        client.log_artifact(run_id, str(result.folder / path), None if parent == "." else parent)
-    client.set_terminated(run_id, "FINISHED")
-    return str(run_id)
-
-
-def _inputs(result: Result) -> list[Any]:
-    from mlflow.entities import Dataset, DatasetInput, InputTag
-
-    return [
-        DatasetInput(
-            Dataset(name, result.hashes[path], "dvc", json.dumps({"path": path, "md5": result.hashes[path]})),
-            [InputTag("mlflow.data.context", context)],
-        )
-        for name, path, context in (
-            (str(result.params["data.name"]), "data/raw", "training and evaluation"),
-            ("poison", "data/poisoned/images.npy", "training of the backdoored model"),
-            ("triggered test set", "data/poisoned/test_images.npy", "evaluation"),
-        )
-    ]
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)

@@ -1,48 +1,53 @@
 """track: records the result in MLflow exactly once, whichever way it came about.
 
 Runs at the end of every `dvc repro` and costs next to nothing when the result is known. With `--all` it records every
-result that can still be found: those of all DVC experiments kept in git, the last commit's, the work tree's, and those
-whose artefacts are still in `mlruns`.
+result that can still be found, sweeps included: those of all DVC experiments kept in git, the last commit's, the work
+tree's, and those whose artefacts are still in `mlruns`.
 """
 
 import argparse
 import os
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 from stages import command, own_files
 from stages.command import InputError
-from stages.git import experiments, git
-from stages.results import FILES, IncompleteError, load_yaml, read_result
-from stages.runs import Store, StoreError
+from stages.pipeline_results import LOCK, read_result
+from stages.places import places, tags_of_this_run
+from stages.recorder import StoreError
+from stages.results import IncompleteError, Result, load_yaml
+from stages.runs import Store
+from stages.sweep_results import SWEEP_LOCK, read_sweep
 
 PIPELINES = ("dvc.yaml", "sweep/dvc.yaml")
 LIBRARIES = ("mlflow", "sqlalchemy")  # whose exceptions mean that the store cannot be had
+Reader: TypeAlias = Callable[[Path], Result]
+READERS: dict[str, Reader] = {LOCK: read_result, SWEEP_LOCK: read_sweep}
 
 
 def main() -> None:
     """Reads what DVC versions; writes to the MLflow store."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--all", action="store_true", help="record every result that can still be found")
-    everything = parser.parse_args().all
+    if not parser.parse_args().all:
+        track_here(read_result)
+        return
     check_sections()
     check_own_files()
-    # In `dvc exp run --temp` and `--queue` we are in a copy of the work tree; DVC_ROOT is the original.
-    root = Path(os.environ.get("DVC_ROOT", "."))
-    store = Store(root)
-    if not everything:
-        track(store, Path(), _tags_of_this_run())
-        return
-    # First where it is known how a result came about, then what remains.
-    for revision, tags in _revisions():
-        with _checkout(revision) as folder:
-            track(store, folder, tags, ask=True)
-    track(store, Path(), _tags_of_this_run(), ask=True)
-    for folder in sorted((root / "mlruns").glob("*/*/artifacts")):
-        track(store, folder, {}, ask=True)
+    store = Store(_root())
+    for folder, tags in places(store.root, READERS):
+        for lock, read in READERS.items():
+            if (folder / lock).is_file():
+                track(store, folder, tags, read, ask=True)
+
+
+def track_here(read: Reader) -> None:
+    """Records the result in the work tree."""
+    check_sections()
+    check_own_files()
+    track(Store(_root()), Path(), tags_of_this_run(), read)
 
 
 def check_sections() -> None:
@@ -72,17 +77,18 @@ def check_own_files() -> None:
         )
 
 
-def track(store: Store, folder: Path, tags: dict[str, str], *, ask: bool = False) -> None:
+def track(store: Store, folder: Path, tags: dict[str, str], read: Reader = read_result, *, ask: bool = False) -> None:
     """Records the result in `folder` if it is whole and new; a store that cannot be had is a warning, no error.
 
     Args:
         store: Where to.
         folder: Where the files of the result are.
         tags: How it came about.
+        read: Reads it.
         ask: Whether to ask the store itself, even if the result is known to have been recorded.
     """
     try:
-        result = read_result(folder)
+        result = read(folder)
     except IncompleteError as reason:
         print(f"track: nothing to record from {folder.resolve()}: {reason}")
         return
@@ -96,50 +102,16 @@ def track(store: Store, folder: Path, tags: dict[str, str], *, ask: bool = False
             raise
         message = store.hide(" ".join(str(error).split())[:300])
         print(f"warning: MLflow at {store.hide(store.uri)} did not take the result: {message}", file=sys.stderr)
-        hint = "the result is whole; the next `dvc repro`, or `python -m stages.track --all`, records it"
+        hint = "the result is whole; the same command again, or `python -m stages.track --all`, records it"
         print(f"warning: {hint}", file=sys.stderr)
         return
     if run:
         print(f"track: recorded as run {run} in {store.hide(store.uri)}")
 
 
-def _tags_of_this_run() -> dict[str, str]:
-    tags = {"mlflow.source.name": "dvc repro", "mlflow.source.type": "LOCAL"}
-    commit = git("rev-parse", "HEAD")
-    if commit:
-        tags["mlflow.source.git.commit"] = commit[0]
-    if name := os.environ.get("DVC_EXP_NAME"):
-        tags |= {"dvc.exp.name": name, "mlflow.source.name": "dvc exp run"}
-    if baseline := os.environ.get("DVC_EXP_BASELINE_REV"):
-        tags["dvc.exp.baseline"] = baseline
-    return tags
-
-
-def _revisions() -> Iterator[tuple[str, dict[str, str]]]:
-    for (baseline, name), commit in experiments().items():
-        tags = {"dvc.exp.name": name, "dvc.exp.baseline": baseline}
-        yield commit, {**tags, "mlflow.source.git.commit": baseline, "mlflow.source.name": "dvc exp run"}
-    for commit in git("rev-parse", "HEAD"):
-        yield commit, {"mlflow.source.git.commit": commit, "mlflow.source.name": "dvc repro"}
-
-
-@contextmanager
-def _checkout(revision: str) -> Iterator[Path]:
-    """The files of the result in a commit, from git and DVC's cache, in a temporary folder."""
-    from dvc.api import DVCFileSystem
-    from dvc.exceptions import DvcException
-    from dvc_data.index import DataIndexError
-
-    with tempfile.TemporaryDirectory() as folder:
-        files = DVCFileSystem(rev=revision)
-        for path in FILES:
-            target = Path(folder) / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                files.get(path, str(target), recursive=True)
-            except (OSError, DvcException, DataIndexError):
-                print(f"track: {revision[:7]} lacks {path} in git and in DVC's cache", file=sys.stderr)
-        yield Path(folder)
+def _root() -> Path:
+    # In `dvc exp run --temp` and `--queue` we are in a copy of the work tree; DVC_ROOT is the original.
+    return Path(os.environ.get("DVC_ROOT", "."))
 
 
 if __name__ == "__main__":

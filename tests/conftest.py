@@ -119,6 +119,14 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty MLflow database: to make one takes seconds, to copy it none."""
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
 def ran(output: str) -> list[str]:
     """The stages that DVC says it ran, in order; those restored from its run cache are not among them."""
     lines = [line.removeprefix("Running stage '").removesuffix("':") for line in output.splitlines()]

@@ -2,13 +2,11 @@
 
 import hashlib
 import json
-import os
+import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,10 +17,13 @@ import yaml
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
-from stages.results import IncompleteError, read_result
-from stages.runs import KEY, Store
+from stages.pipeline_results import read_result
+from stages.recorder import KEY
+from stages.results import IncompleteError
+from stages.runs import Store
 from stages.track import check_sections, track
 from tests.conftest import PROJECT
+from tests.mlflow_server import Server
 
 SCORES = {"attack_success_rate": 0.99, "clean_accuracy": 0.98, "poisoned_rows": 6}
 
@@ -39,18 +40,20 @@ def md5(text: str) -> str:
 def write_result(folder: Path, rate: float = 0.01, scores: dict[str, float] = SCORES) -> Path:
     """A finished result as the stages leave it, made up but whole."""
     text = json.dumps(scores)
-    for name, content in {
+    files = {
         "metrics/evaluation.json": text,
         "metrics/intervals.json": json.dumps({"attack_success_rate": [0.98, 0.995]}),
         "metrics/backdoored/history.csv": "epoch,loss,accuracy\n1,0.5,0.8\n2,0.25,0.9\n",
         "models/backdoored/network.json": "{}",
         "models/clean/network.json": "{}",
         "data/poisoned/manifest.csv": "row,true_label,label\n",
-    }.items():
+    }
+    for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content)
     outs = [{"path": path, "md5": f"{rate}"} for path in ("data/poisoned/images.npy", "data/poisoned/test_images.npy")]
     raw = {"path": "data/raw", "md5": "r.dir"}
+    others = [{"path": re.sub(r"(models/\w+)/.*", r"\1", path), "md5": md5(files[path])} for path in files]
     lock = {
         "download": {
             "params": {"params.yaml": {"data": {"name": "toy"}}},
@@ -61,19 +64,11 @@ def write_result(folder: Path, rate: float = 0.01, scores: dict[str, float] = SC
             "deps": [dict(raw), {"path": "stages/poison.py", "md5": "code"}],
             "outs": outs,
         },
-        "evaluate": {"deps": outs, "outs": [{"path": "metrics/evaluation.json", "md5": md5(text)}]},
+        "evaluate": {"deps": outs, "outs": others},
         "track": {"deps": [{"path": "metrics/evaluation.json", "md5": md5(text)}]},
     }
     (folder / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": lock}))
     return folder
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty MLflow database: to make one takes seconds, to copy it none."""
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
 
 
 @pytest.fixture
@@ -117,14 +112,29 @@ def test_a_run_holds_everything(root: Path) -> None:
     assert inputs == {"toy": "r.dir", "poison": "0.01", "triggered test set": "0.01"}
     artefacts = Path(run.info.artifact_uri.removeprefix("file://"))
     assert artefacts.is_relative_to(root / "mlruns")
-    assert (artefacts / "models/backdoored/network.json").is_file()
-    assert (artefacts / "data/poisoned/manifest.csv").is_file()
+    assert {str(path.relative_to(artefacts)) for path in artefacts.rglob("*.*") if path.is_file()} == {
+        "data/poisoned/manifest.csv",
+        "dvc.lock",
+        "metrics/backdoored/history.csv",
+        "metrics/evaluation.json",
+        "metrics/intervals.json",
+        "models/backdoored/network.json",
+        "models/clean/network.json",
+    }
     assert read_result(artefacts).key == read_result(root).key
 
 
 def test_without_an_experiment_a_run_is_named_after_what_it_did(root: Path) -> None:
     track(Store(root), root, {})
     assert [run.info.run_name for run in runs(Store(root))] == ["badnets-0.01-seed1"]
+
+
+def test_what_lies_beside_a_result_is_not_taken_along(root: Path) -> None:
+    (root / "metrics/sweep.csv").write_text("made by another pipeline")
+    (root / "data/poisoned/images.npy").write_text("large")
+    files = [str(path) for path in read_result(root).files()]
+    assert {"dvc.lock", "metrics/evaluation.json"} < set(files)
+    assert not {"metrics/sweep.csv", "data/poisoned/images.npy"} & set(files)
 
 
 def test_a_result_is_recorded_once_and_another_beside_it(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -160,7 +170,7 @@ def test_two_processes_that_meet_no_store_make_one_run(root: Path) -> None:
     assert len(runs(Store(root))) == 1
 
 
-def test_a_run_that_died_half_written_is_replaced(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_died_half_written_is_completed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(root)
 
     def die(*_: object) -> None:
@@ -170,10 +180,13 @@ def test_a_run_that_died_half_written_is_replaced(root: Path, monkeypatch: pytes
         patch.setattr(MlflowClient, "log_inputs", die)
         with pytest.raises(KeyboardInterrupt):
             track(store, root, {})
-    assert [run.info.status for run in runs(store)] == ["RUNNING"]
+    (died,) = runs(store)
+    assert died.info.status == "RUNNING"
     assert not store.holds(read_result(root).key)
     track(store, root, {})
-    assert [run.info.status for run in runs(store)] == ["FINISHED"]
+    (run,) = runs(store)
+    assert (run.info.run_id, run.info.status) == (died.info.run_id, "FINISHED")
+    assert len(MlflowClient(store.uri).get_metric_history(run.info.run_id, "backdoored/loss")) == 2
 
 
 def test_what_the_user_deleted_stays_deleted(root: Path) -> None:
@@ -258,21 +271,10 @@ def test_an_unreachable_server_is_a_warning(
 
 @pytest.fixture
 def server(root: Path) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    store = ["--backend-store-uri", f"sqlite:///{root}/mlflow.db", "--artifacts-destination", str(root / "server")]
-    environment = {"PATH": "/usr/bin:/bin", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "HOME": str(root)}
-    process = subprocess.Popen([*command, *store], env=environment, start_new_session=True)
-    for _ in range(300):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.2)
-    yield f"http://127.0.0.1:{port}"
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    server = Server(root / "mlflow.db", root / "server")
+    server.start()
+    yield server.uri
+    server.kill()
 
 
 def test_a_remote_server_gets_each_result_once(root: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
