@@ -3,11 +3,13 @@
 import json
 import shutil
 import time
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from benchmarks.pipeline import TRAINED
 from tests.conftest import Project, ran, rates, results, runs, scores
@@ -136,18 +138,28 @@ def test_going_back_trains_nothing_and_records_nothing(reproduced: Project) -> N
     assert rates(reproduced) == [0.02, 0.05]
 
 
-def test_temporary_and_queued_experiments_are_recorded_in_the_main_store(reproduced: Project) -> None:
+def test_a_temporary_experiment_is_recorded_in_the_main_store(reproduced: Project) -> None:
     reproduced("dvc", "exp", "run", "--temp", "-S", "attack.rate=0.03")
     assert rates(reproduced) == [0.02, 0.03, 0.05]
-    reproduced("dvc", "exp", "run", "--queue", "-S", "attack.rate=0.04,0.06")
+
+
+def test_a_queued_grid_has_each_point_once_in_mlflow_and_in_dvcs_table(reproduced: Project) -> None:
+    reproduced("dvc", "exp", "run", "--queue", "-S", "attack.rate=0.04,0.06", "-S", "attack.target=3,8")
     reproduced("dvc", "queue", "start", "--jobs", "2")
     for _ in range(300):
         if "Queued" not in (status := reproduced("dvc", "queue", "status")) and "Running" not in status:
             break
-        time.sleep(1)
-    assert status.count("Success") == 2, status
-    assert rates(reproduced) == [0.02, 0.03, 0.04, 0.05, 0.06]
-    assert len({run.data.tags["dvc.exp.name"] for run in runs(reproduced) if "dvc.exp.name" in run.data.tags}) == 4
+        time.sleep(3)
+    assert status.count("Success") == 4, status
+    shown = pd.read_csv(StringIO(reproduced("dvc", "exp", "show", "--csv")), index_col="Experiment")
+    shown = shown[shown["attack.rate"].isin([0.04, 0.06])]
+    recorded = [run.data for run in runs(reproduced) if run.data.params["attack.rate"] in ("0.04", "0.06")]
+    grid = [(0.04, 3), (0.04, 8), (0.06, 3), (0.06, 8)]
+    assert sorted(zip(shown["attack.rate"], shown["attack.target"], strict=True)) == grid
+    assert sorted((float(x.params["attack.rate"]), int(x.params["attack.target"])) for x in recorded) == grid
+    assert {x.tags["dvc.exp.name"]: x.metrics["attack_success_rate"] for x in recorded} == pytest.approx(
+        dict(shown["attack_success_rate"])
+    )
 
 
 def test_a_lost_store_is_filled_again(reproduced: Project) -> None:
