@@ -51,7 +51,7 @@ def make_project(folder: Path, rows: int, raw: Path) -> None:
         raw: A `data/raw` with MNIST.
     """
     shutil.copytree(PROJECT / "stages", folder / "stages", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("dvc.yaml", "params.yaml", ".dvc/config"):
+    for name in ("dvc.yaml", "sweep/dvc.yaml", "params.yaml", ".dvc/config"):
         (folder / name).parent.mkdir(exist_ok=True)
         shutil.copy(PROJECT / name, folder / name)
     (folder / ".dvc/config.local").write_text("[core]\n    no_scm = true\n")

@@ -18,6 +18,7 @@ from benchmarks.scratch import copy_project, environment
 from stages.dataset import Dataset, clean
 from stages.datasets import Fetched
 from stages.datasets.digits import Digits
+from stages.track import PIPELINES
 
 ALL = ["check", "download", "poison", "train@clean", "train@backdoored", "evaluate", "track"]
 
@@ -125,6 +126,13 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("store") / "mlflow.db"
     MlflowClient(f"sqlite:///{path}").search_experiments()
     return path
+
+
+def copy_pipelines(folder: Path) -> None:
+    """Copies both `dvc.yaml`, by which the stages know the sections of `params.yaml`."""
+    for path in PIPELINES:
+        (folder / path).parent.mkdir(exist_ok=True)
+        shutil.copy(PROJECT / path, folder / path)
 
 
 def ran(output: str) -> list[str]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from stages import batches
 from stages.images import BLOCK, Images, OverlaidImages, StoredImages
-from tests.conftest import PROJECT
+from tests.conftest import PROJECT, copy_pipelines
 
 ROWS, SHAPE = 40, (3, 5, 2)
 # 3,000,000 images like MNIST's, 2.35 GB, as holes in a file: the disk holds next to nothing.
@@ -151,7 +151,7 @@ def test_batches_are_the_same_wherever_they_come_from(
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("large")
     (folder / "params.yaml").write_text((PROJECT / "params.yaml").read_text())
-    (folder / "dvc.yaml").write_text((PROJECT / "dvc.yaml").read_text())
+    copy_pipelines(folder)
     run(folder, LARGE)
     return folder
 

@@ -14,7 +14,7 @@ from stages.command import InputError
 from stages.compute import ComputeSection, set_up
 from stages.params import PARAMS, read, read_all, read_seed
 from stages.poison import AttackSection
-from tests.conftest import PROJECT
+from tests.conftest import PROJECT, copy_pipelines
 
 DATASETS = ", ".join(parts.names("datasets"))
 SetParams = Callable[[str, Any], None]
@@ -22,7 +22,7 @@ SetParams = Callable[[str, Any], None]
 
 @pytest.fixture(autouse=True)
 def pipeline(in_folder: Path) -> None:
-    (in_folder / "dvc.yaml").write_bytes((PROJECT / "dvc.yaml").read_bytes())
+    copy_pipelines(in_folder)
 
 
 def test_the_shipped_params_are_good() -> None:
