@@ -3,6 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 PORT ?= 5000
 MODE ?= short
+ENGINE ?= joblib
 
 BIN := $(abspath $(VENV))/bin
 # dvc.yaml says `python -m stages.…`, so the environment's own python has to be found first.
@@ -12,16 +13,21 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: repro scenario test lint ui article scenarios bench clean help
+.PHONY: repro no-scm scenario sweep test lint ui article scenarios bench clean help
 
-repro: $(VENV)/.installed  ## Run what is out of date: download, poison, train, evaluate, track
-	@if [ ! -e .git ]; then $(BIN)/dvc config --local core.no_scm true; \
-	elif grep -qs no_scm .dvc/config.local; then $(BIN)/dvc config --local --unset core.no_scm; fi
+repro: no-scm  ## Run what is out of date: download, poison, train, evaluate, track
 	$(BIN)/dvc repro
 	@$(BIN)/python -m stages.summary
 
+no-scm: $(VENV)/.installed  # DVC wants to be told whether there is git
+	@if [ ! -e .git ]; then $(BIN)/dvc config --local core.no_scm true; \
+	elif grep -qs no_scm .dvc/config.local; then $(BIN)/dvc config --local --unset core.no_scm; fi
+
 scenario: $(VENV)/.installed  ## Run a named set of parameters as an experiment: make scenario NAME=street-signs
 	@$(BIN)/python -m stages.scenario $(NAME)
+
+sweep: no-scm $(if $(filter ray,$(ENGINE)),$(VENV)/.installed-ray)  ## How much poison does it take? With error bars; ENGINE=ray RAY_ADDRESS=… on a cluster
+	SWEEP_ENGINE=$(ENGINE) $(BIN)/dvc repro sweep/dvc.yaml
 
 test: $(VENV)/.installed-test  ## Run the tests
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
@@ -47,6 +53,7 @@ bench: $(VENV)/.installed-bench  ## Measure speed beside others' and the machine
 	$(BIN)/python -m benchmarks.machine
 	$(BIN)/python -m benchmarks.training --mode $(MODE)
 	$(BIN)/python -m benchmarks.pipeline --mode $(MODE)
+	$(BIN)/python -m benchmarks.sweep --mode $(MODE)
 	$(BIN)/python -m benchmarks.growth --mode $(MODE)
 	KINETO_LOG_LEVEL=5 $(BIN)/python -m benchmarks.roofline --mode $(MODE)
 	$(BIN)/python -m benchmarks.report
@@ -63,6 +70,10 @@ help:  ## Print this
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --constraint constraints.txt .
 	@touch $@
+
+$(VENV)/.installed-ray: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --constraint constraints.txt '.[ray]'
+	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --constraint constraints.txt '.[test]'

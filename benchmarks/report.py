@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks import growth, pipeline, training
+from benchmarks import growth, pipeline, sweep, training
 from benchmarks.tables import markdown, number
 from stages.files import replacing
 
@@ -28,6 +28,7 @@ SECTIONS: dict[str, Callable[[pd.DataFrame], str]] = {
     "machine": markdown,
     "training": training.table,
     "pipeline": pipeline.table,
+    "sweep": sweep.table,
     "growth": growth.table,
     "roofline": roofline,
     "profile": markdown,

@@ -17,11 +17,9 @@ class Failure(NamedTuple):
 
     Attributes:
         reason: In one line.
-        final: Whether it would fail again: what was asked for cannot be had.
     """
 
     reason: str
-    final: bool = False
 
 
 Result: TypeAlias = list[Outcome] | Failure
@@ -53,6 +51,6 @@ def attempt(bench: Bench, model: Model) -> Result:
             warnings.simplefilter("ignore")  # the driver has warned once, for all cells
             return cells.run(bench, model)
     except InputError as error:
-        return Failure(" ".join(str(error).split()), final=True)
+        return Failure(" ".join(str(error).split()))
     except Exception as error:
         return Failure(f"{type(error).__name__}: {' '.join(str(error).split())}"[:500])

@@ -1,0 +1,116 @@
+"""What a sweep costs beside the training: `python -m benchmarks.sweep --mode short|full`.
+
+Runs `python -m stages.sweep` in fresh copies of the project: 200 cells of the digits, each a fraction of a second's
+training, on each engine that is installed, and the sweep of `params.yaml` on the work tree's data. All is counted, from
+the start of Python to the figure: time × processes, less the training, is overhead.
+"""
+
+import argparse
+import importlib.util
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import joblib
+import pandas as pd
+import yaml
+
+from benchmarks.pipeline import copy, run
+from benchmarks.scratch import PROJECT
+from benchmarks.tables import markdown, spread
+from stages import parts
+
+TABLE = Path(__file__).with_suffix(".csv")
+REPEATS = {"short": 1, "full": 3}
+TINY: dict[str, Any] = {
+    "data": {"name": "digits"},
+    "train": {"epochs": 1, "batch_size": 160},
+    "sweep": {"rates": [0, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.2], "seeds": list(range(1, 21))},
+}
+
+
+def set_params(folder: Path, sections: dict[str, Any]) -> None:
+    """Changes knobs in a copy's `params.yaml`."""
+    path = folder / "params.yaml"
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for section, knobs in sections.items():
+        content[section] |= knobs
+    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+
+def measure(repeat: int) -> list[dict[str, object]]:
+    """Sweeps once each way, and once more where all cells are known."""
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="sweep-") as scratch:
+        folder = Path(scratch)
+        copy(folder)
+        rows.append(sweep(folder, "the sweep of params.yaml", "joblib", repeat))
+        set_params(folder, TINY)
+        run(folder, "python", "-m", "stages.download")
+        for engine in filter(importlib.util.find_spec, parts.names("engines")):
+            forget(folder)
+            rows.append(sweep(folder, "tiny models", engine, repeat))
+        rows.append(sweep(folder, "tiny models, all known", "joblib", repeat))
+    return rows
+
+
+def sweep(folder: Path, what: str, engine: str, repeat: int) -> dict[str, object]:
+    """Runs the stage; what was trained before this is no training of its."""
+    os.environ["SWEEP_ENGINE"] = engine
+    known = set(times(folder))
+    _, wall, cpu = run(folder, "python", "-m", "stages.sweep")
+    after = times(folder)
+    training, processes = sum(set(after) - known), joblib.cpu_count()
+    row = {"what": what, "engine": engine, "repeat": repeat, "cells": len(after), "processes": processes}
+    row |= {"wall_s": wall, "cpu_s": cpu, "training_s": training}
+    row["overhead_ms"] = 1000 * (wall * processes - training) / len(after)
+    print(f"{what}, {engine}: {wall:.1f} s; beside the training {row['overhead_ms']:.1f} ms a cell", flush=True)
+    return row
+
+
+def times(folder: Path) -> list[float]:
+    """The seconds of training of each cell, to the nanosecond, so that no two are alike."""
+    path = folder / "metrics/sweep_timing.csv"
+    return list(pd.read_csv(path)["training_seconds"]) if path.is_file() else []
+
+
+def forget(folder: Path) -> None:
+    """Deletes the store of finished cells."""
+    for path in (folder / ".dvc/tmp").glob("sweep.db*"):
+        path.unlink()
+
+
+def table(results: pd.DataFrame) -> str:
+    """A Markdown table: for each kind of sweep medians (lowest - highest)."""
+    rows = [
+        {
+            "": what,
+            "engine": engine,
+            "cells": group["cells"].iloc[0],
+            "processes": group["processes"].iloc[0],
+            "wall s": spread(group["wall_s"], digits=1),
+            "training s, of all processes": spread(group["training_s"], digits=1),
+            "the rest, ms a cell": spread(group["overhead_ms"], digits=1),
+            "CPU s": spread(group["cpu_s"], digits=1),
+        }
+        for (what, engine), group in results.groupby(["what", "engine"], sort=False)
+    ]
+    return markdown(pd.DataFrame(rows))
+
+
+def main() -> None:
+    """Measures, writes `benchmarks/sweep.csv`, prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--mode", choices=REPEATS, default="short", help="full repeats more often")
+    mode = parser.parse_args().mode
+    if not (PROJECT / "data/raw/train_images.npy").exists():
+        sys.exit("there are no data to work on: `dvc repro download` gets them")
+    results = pd.DataFrame([row for repeat in range(1, REPEATS[mode] + 1) for row in measure(repeat)])
+    results.round(3).to_csv(TABLE, index=False, lineterminator="\n")
+    print(f"\n{table(results)}\n\nEach run: {TABLE.relative_to(PROJECT)}")
+
+
+if __name__ == "__main__":
+    main()
