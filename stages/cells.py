@@ -1,7 +1,7 @@
 """The cells of a sweep: a model each, poisoned, trained and scored as the pipeline does it, but in one process."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -97,20 +97,12 @@ class Outcome(NamedTuple):
     cpu_seconds: float
 
 
-def by_model(cells: Iterable[Cell]) -> list[tuple[Cell, ...]]:
-    """Groups the cells that one training serves: those of the same clean model, which no attack has a part in."""
-    models: dict[Cell, list[Cell]] = {}
-    for cell in cells:
-        models.setdefault(cell._replace(arm=0) if cell == cell.clean else cell, []).append(cell)
-    return [tuple(model) for model in models.values()]
-
-
 def run(bench: Bench, model: Sequence[Cell]) -> list[Outcome]:
     """Trains one model and scores it.
 
     Args:
         bench: What all cells share.
-        model: The cells that it serves, as `by_model` gives them.
+        model: The cells that it serves, as `grid.by_model` gives them.
 
     Returns:
         An outcome per cell.

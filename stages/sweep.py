@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
 
@@ -17,11 +16,11 @@ from stages.poison import AttackSection, attack
 from stages.train import TrainSection
 
 if TYPE_CHECKING:
-    from stages.cells import Arm, Bench, Cell, Outcome
-    from stages.engines import Failure
+    from stages.cells import Bench
 
 RAW, METRICS = Path("data/raw"), Path("metrics")
-STORE = Path(".dvc/tmp/sweep.db")  # in the main work tree; ignored by git, and safe to lose
+# Ignored by git, and safe to lose. `dvc exp run --temp` and `--queue` run in a copy of the work tree, DVC_ROOT.
+STORE = Path(os.environ.get("DVC_ROOT", "."), ".dvc/tmp/sweep.db")
 # What the article reports of MNIST: rate, attack success rate (of all test images), clean accuracy.
 ARTICLE = ((0.01, 0.95, 0.99), (0.05, 0.99, 0.99))
 T = TypeVar("T")
@@ -105,91 +104,37 @@ def prepare(section: SweepSection) -> "Bench":
     )
 
 
-def plan(section: SweepSection, arms: "Sequence[Arm]") -> "list[Cell]":
-    """The cells of a sweep as they stand in its table: by attack, rate and seed."""
-    from stages.cells import Cell
-
-    return [
-        Cell(number, rate, arm.section.cover, seed)
-        for number, arm in enumerate(arms)
-        for rate in sorted(section.rates)
-        for seed in section.seeds
-    ]
-
-
-def finish(bench: "Bench", wanted: "Sequence[Cell]", engine: str, store: Path) -> "dict[Cell, Outcome | Failure]":
-    """Trains what the store does not know yet.
-
-    Args:
-        bench: What the cells share.
-        wanted: The cells.
-        engine: A file of `stages/engines`, without .py.
-        store: Where finished cells are kept, one by one.
-
-    Returns:
-        What each cell, and the clean one that it is compared with, came to, or why it failed.
-    """
-    from tqdm import tqdm
-
-    from stages.cell_store import CellStore, Keys
-    from stages.cells import by_model
-    from stages.engines import Engine, Failure
-
-    if engine not in parts.names("engines"):
-        raise InputError(f"ENGINE = {engine!r} is unknown; known: {', '.join(parts.names('engines'))}")
-    trainer = parts.find("engines", engine, Engine, "ENGINE")()
-    # A seed's clean model first, then its curve, then the next seed: so what a stopped sweep has is of use.
-    cells = sorted(
-        {each for cell in wanted for each in (cell.clean, cell)}, key=lambda cell: (cell.seed, cell.rate, cell)
-    )
-    keys, kept = Keys(bench), CellStore(store)
-    names = {cell: keys(cell) for cell in cells}
-    known = kept.get(names.values())
-    results: dict[Cell, Outcome | Failure] = {cell: known[name] for cell, name in names.items() if name in known}
-    models, missing = by_model(cells), by_model(cell for cell in cells if cell not in results)
-    done = len(models) - len(missing)
-    with tqdm(total=len(models), initial=done, desc=f"sweep with {engine}", unit="model", smoothing=0) as bar:
-        for model, result in trainer.run(bench, missing) if missing else ():
-            if isinstance(result, Failure):
-                results |= dict.fromkeys(model, result)
-            else:
-                outcomes = dict(zip(model, result, strict=True))
-                kept.put({names[cell]: outcome for cell, outcome in outcomes.items()})
-                results |= outcomes
-            bar.update()
-    return results
-
-
 def main() -> None:
     """Reads `params.yaml` and `data/raw`; writes the tables `metrics/sweep*.csv`, `metrics/dose.json` and a figure."""
-    section = read(SweepSection, "sweep")
-    dataset = str(read_all()["data"]["name"])
-    bench = prepare(section)
-    wanted = plan(section, bench.arms)
-    # In `dvc exp run --temp` and `--queue` we are in a copy of the work tree; DVC_ROOT is the original.
-    store = Path(os.environ.get("DVC_ROOT", ".")) / STORE
-    try:
-        results = finish(bench, wanted, os.environ.get("SWEEP_ENGINE") or "joblib", store)
-    except KeyboardInterrupt:
-        raise InputError("stopped; what is finished is kept, and `make sweep` goes on from there") from None
+    section, dataset = read(SweepSection, "sweep"), str(read_all()["data"]["name"])
+    name = os.environ.get("SWEEP_ENGINE") or "joblib"
+    if name not in parts.names("engines"):
+        raise InputError(f"ENGINE = {name!r} is unknown; known: {', '.join(parts.names('engines'))}")
 
-    from stages import curves, dose, dose_text, pictures, sweep_tables
+    from stages import curves, dose, dose_text, grid, pictures, sweep_tables
+    from stages.cell_store import CellStore
+    from stages.engines import Engine
     from stages.files import write_csv, write_json
 
+    bench, engine = prepare(section), parts.find("engines", name, Engine, "ENGINE")()
+    wanted = grid.plan(bench.arms, section.rates, section.seeds)
+    try:
+        results = grid.finish(bench, wanted, engine, CellStore(STORE))
+    except KeyboardInterrupt:
+        raise InputError("stopped; what is finished is kept, and `make sweep` goes on from there") from None
     cells, timing, failed = sweep_tables.tables(dataset, bench.arms, wanted, results)
     if len(failed) == len(cells):
         raise InputError("every cell failed:\n" + "\n".join(failed["reason"].unique()))
     summary, doses = dose.summarise(cells), dose.doses(cells)
-    for name, table in (("", cells), ("_timing", timing), ("_failed", failed), ("_summary", summary)):
-        write_csv(METRICS / f"sweep{name}.csv", table)
+    for suffix, table in (("", cells), ("_timing", timing), ("_failed", failed), ("_summary", summary)):
+        write_csv(METRICS / f"sweep{suffix}.csv", table)
     write_json(METRICS / "dose.json", doses)
-    article = ARTICLE if dataset == "mnist" else ()
-    pictures.save(curves.dose_response(cells, summary, doses, article), METRICS / "sweep.png")
+    figure = curves.dose_response(cells, summary, doses, ARTICLE if dataset == "mnist" else ())
+    pictures.save(figure, METRICS / "sweep.png")
     print(dose_text.report(doses, cells["rate"]))
     if len(failed):
-        print(
-            f"warning: {len(failed)} of {len(cells)} cells failed: metrics/sweep_failed.csv says why", file=sys.stderr
-        )
+        why = f"{len(failed)} of {len(cells)} cells failed: metrics/sweep_failed.csv says why"
+        print(f"warning: {why}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def test_every_engine_gives_the_same_bytes(swept: Project, engine: str) -> None:
     pytest.importorskip(engine)
     assert parts.find("engines", engine, Engine, "ENGINE").__doc__
     wanted, times = stable(swept), table(swept, "sweep_timing")
-    assert f"sweep with {engine}" in again(swept, SWEEP_ENGINE=engine)
+    assert f"sweep on {engine}" in again(swept, SWEEP_ENGINE=engine)
     assert stable(swept) == wanted
     assert (table(swept, "sweep_timing")["seconds"] != times["seconds"]).all(), "nothing was trained"
 

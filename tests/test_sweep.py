@@ -12,8 +12,9 @@ import pytest
 
 from stages import parts
 from stages.cell_store import CellStore
-from stages.cells import Cell, Outcome, by_model
+from stages.cells import Cell, Outcome
 from stages.command import InputError
+from stages.grid import by_model
 from stages.params import read
 from stages.poison import AttackSection
 from stages.scores import Share

@@ -185,7 +185,11 @@ def test_however_the_sweep_is_repeated_it_is_recorded_once(swept: Project) -> No
     assert "4/6" in output, "of six models two failed, and are tried again"
     assert not any(f"{done}/6" in output for done in range(4)), "a finished model was trained again"
     timing = (swept.folder / "metrics/sweep_timing.csv").read_bytes()
-    for name in ("sweep/dvc.lock", "metrics/sweep.csv", "metrics/sweep_timing.csv"):  # the finished cells are kept apart
+    for name in (
+        "sweep/dvc.lock",
+        "metrics/sweep.csv",
+        "metrics/sweep_timing.csv",
+    ):
         (swept.folder / name).unlink()
     assert f"{SWEEP}:sweep" in ran(swept("dvc", "repro", SWEEP))
     assert (swept.folder / "metrics/sweep_timing.csv").read_bytes() == timing, "something was trained again"
