@@ -2,7 +2,7 @@
 
 Runs `python -m stages.sweep` in fresh copies of the project: 200 cells of the digits, each a fraction of a second's
 training, on each engine that is installed, and the sweep of `params.yaml` on the work tree's data. All is counted, from
-the start of Python to the figure: time × processes, less the training, is overhead.
+the start of Python to the figure: what it takes longer than its training alone would on as many processes is overhead.
 """
 
 import argparse
@@ -65,7 +65,7 @@ def sweep(folder: Path, what: str, engine: str, repeat: int) -> dict[str, object
     training, processes = sum(set(after) - known), joblib.cpu_count()
     row = {"what": what, "engine": engine, "repeat": repeat, "cells": len(after), "processes": processes}
     row |= {"wall_s": wall, "cpu_s": cpu, "training_s": training}
-    row["overhead_ms"] = 1000 * (wall * processes - training) / len(after)
+    row["overhead_ms"] = 1000 * (wall - training / processes) / len(after)
     print(f"{what}, {engine}: {wall:.1f} s; beside the training {row['overhead_ms']:.1f} ms a cell", flush=True)
     return row
 
@@ -92,7 +92,7 @@ def table(results: pd.DataFrame) -> str:
             "processes": group["processes"].iloc[0],
             "wall s": spread(group["wall_s"], digits=1),
             "training s, of all processes": spread(group["training_s"], digits=1),
-            "the rest, ms a cell": spread(group["overhead_ms"], digits=1),
+            "beside the training, ms a cell": spread(group["overhead_ms"], digits=1),
             "CPU s": spread(group["cpu_s"], digits=1),
         }
         for (what, engine), group in results.groupby(["what", "engine"], sort=False)

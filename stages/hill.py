@@ -83,10 +83,18 @@ def fit(rates: np.ndarray, means: np.ndarray, weights: np.ndarray, lower: float,
         curve = lower + share * room * expit(np.exp(steepness) * (x - middle))
         return np.append(root * (curve - means), MILD * steepness)
 
+    def jacobian(parameters: np.ndarray) -> np.ndarray:
+        share, middle, steepness = parameters
+        slope, away = np.exp(steepness), x - middle
+        up = expit(slope * away)
+        along = share * room * up * (1 - up) * slope  # how the curve changes as it moves to the left
+        changes = np.column_stack([room * up, -along, along * away])
+        return np.vstack([root[:, np.newaxis] * changes, [0, 0, MILD]])
+
     starts = [(0.9, middle, log(slope)) for middle in x for slope in STARTS]
     if start:
         starts = [((start.upper - start.lower) / max(1 - start.lower, 1e-9), log(start.median), log(start.slope))]
     least, most = (0.0, x[0] - BEYOND, log(SLOPES[0])), (1.0, x[-1] + BEYOND, log(SLOPES[1]))
-    found = [least_squares(misfit, np.clip(each, least, most), bounds=(least, most)) for each in starts]
+    found = [least_squares(misfit, np.clip(each, least, most), jacobian, bounds=(least, most)) for each in starts]
     share, middle, steepness = min(found, key=lambda each: each.cost).x
     return Curve(lower, lower + float(share) * room, exp(middle), exp(steepness))

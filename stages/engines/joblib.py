@@ -3,8 +3,11 @@
 import os
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import cache
+from tempfile import TemporaryDirectory
 from typing import final
 
+import joblib
 import torch
 from joblib import Parallel, cpu_count, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -26,39 +29,49 @@ class Joblib(Engine):
 
     def run(self, bench: Bench, models: Sequence[Model]) -> Iterator[tuple[Model, Result]]:
         """See `Engine.run`. A process that dies takes no finished result with it; its model is tried again."""
-        left, alone = list(models), False
-        while left:
-            before = len(left)
-            # When two attempts in a row got nowhere, one model at a time shows which of them kills its process.
-            for batch in [[model] for model in left] if alone else [left]:
-                try:
-                    for model, result in self._together(bench, batch):
-                        left.remove(model)
-                        yield model, result
-                except TerminatedWorkerError:
-                    if alone:
-                        left.remove(batch[0])
-                        yield batch[0], Failure("its process died, perhaps for want of memory")
-            alone = len(left) == before
-
-    def _together(self, bench: Bench, models: Sequence[Model]) -> Iterator[tuple[Model, Result]]:
-        workers = Parallel(
-            n_jobs=max(2, _processes(bench)) if len(models) == 1 else _processes(bench),
-            backend="loky",
-            return_as="generator_unordered",
-            batch_size=1,
-            pre_dispatch="2 * n_jobs",
-            max_nbytes=100_000,  # larger arrays are mapped from one file by all processes
-            initializer=end_with,
-            initargs=(os.getpid(),),
-        )
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "A worker stopped", UserWarning)  # we try again
-            yield from workers(delayed(_attempt)(bench, model) for model in models)
+        left, alone, processes = list(models), False, _processes(bench)
+        with TemporaryDirectory(prefix="miseducation-") as folder:
+            # Each process maps it once, instead of getting it with every model.
+            joblib.dump(bench, path := f"{folder}/bench")
+            while left:
+                before = len(left)
+                # When an attempt got nowhere, one model at a time shows which of them kills its process.
+                for batch in [[model] for model in left] if alone else [left]:
+                    try:
+                        for model, result in _together(path, batch, processes):
+                            left.remove(model)
+                            yield model, result
+                    except TerminatedWorkerError:
+                        if alone:
+                            left.remove(batch[0])
+                            yield batch[0], Failure("its process died, perhaps for want of memory")
+                            break
+                alone = not alone and len(left) == before
 
 
-def _attempt(bench: Bench, model: Model) -> tuple[Model, Result]:
-    return model, attempt(bench, model)
+def _together(path: str, models: Sequence[Model], processes: int) -> Iterator[tuple[Model, Result]]:
+    workers = Parallel(
+        # One model, when it is suspected, is not trained in our own process, as joblib would with one job.
+        n_jobs=max(2, processes) if len(models) == 1 else processes,
+        backend="loky",
+        return_as="generator_unordered",
+        batch_size=1,
+        pre_dispatch="all",
+        initializer=end_with,
+        initargs=(os.getpid(),),
+    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "A worker stopped", UserWarning)  # we try again
+        yield from workers(delayed(_attempt)(path, model) for model in models)
+
+
+def _attempt(path: str, model: Model) -> tuple[Model, Result]:
+    return model, attempt(_load(path), model)
+
+
+@cache
+def _load(path: str) -> Bench:
+    return joblib.load(path, mmap_mode="r")  # pickled by the driver, a moment ago, in a folder of its own
 
 
 def _processes(bench: Bench) -> int:
