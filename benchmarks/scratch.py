@@ -10,10 +10,10 @@ PROJECT = Path(__file__).parent.parent
 
 
 def copy_project(folder: Path) -> None:
-    """Copies what git knows of the project, or would add, to a folder; all but `dvc.lock`, so that nothing is done."""
+    """Copies what git knows of the project, or would add, to a folder; but no `dvc.lock`, so that nothing is done."""
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     for name in subprocess.run(listed, cwd=PROJECT, capture_output=True, text=True, check=True).stdout.splitlines():
-        if (PROJECT / name).is_file() and name != "dvc.lock":
+        if (PROJECT / name).is_file() and Path(name).name != "dvc.lock":
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(PROJECT / name, folder / name)
 

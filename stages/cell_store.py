@@ -4,8 +4,9 @@ import hashlib
 import json
 import platform
 import sqlite3
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,12 @@ class Keys:
     def __init__(self, bench: Bench) -> None:
         self._shared = [
             {path.name: _digest(path) for path in sorted(RAW.glob("*.npy"))},
+            bench.train.classes,
             bench.learning.model_dump(),
             bench.compute.model_dump(),
-            [platform.machine(), torch.__version__, np.__version__],
+            # Another kind of processor rounds otherwise.
+            [platform.machine(), torch.backends.cpu.get_cpu_capability()],
+            [version(package) for package in ("torch", "torchvision", "numpy")],
         ]
         self._arms = [self._of_arm(arm, bench.learning.network) for arm in bench.arms]
 
@@ -53,8 +57,9 @@ class Keys:
             deps = {dep.replace(template, name) for dep in deps}
         code = {dep: _digest(Path(dep)) for dep in sorted(deps) if dep.startswith("stages/")}
         # The images say what no knob may: a picture that the trigger was made of.
-        seen = hashlib.sha256(np.ascontiguousarray(arm.triggered.images).data).hexdigest()
-        return [arm.section.model_dump(exclude={"rate", "cover"}), arm.attack.model_dump(), code, seen]
+        scored = arm.triggered.images, arm.triggered.labels, arm.attackable
+        seen = [hashlib.sha256(np.ascontiguousarray(array).data).hexdigest() for array in scored]
+        return [arm.section.model_dump(exclude={"rate", "cover"}), arm.attack.model_dump(mode="json"), code, seen]
 
 
 class CellStore:
@@ -64,39 +69,43 @@ class CellStore:
         path: The file; its folder is made.
 
     Raises:
-        InputError: If the file is there and no such store.
+        InputError: If the file cannot be read or written, or is no such store.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with closing(self._open()) as database, database:
-                # What is written survives a killed process, and costs a fraction of a millisecond.
-                database.execute("PRAGMA journal_mode = WAL")
-                database.execute("CREATE TABLE IF NOT EXISTS cells (key TEXT PRIMARY KEY, outcome TEXT NOT NULL)")
-        except sqlite3.DatabaseError as error:
-            raise InputError(f"{path}: {error}; without this file, all cells are trained again") from None
+        with self._opened() as database:
+            # What is written survives a killed process, and costs a fraction of a millisecond.
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("CREATE TABLE IF NOT EXISTS cells (key TEXT PRIMARY KEY, outcome TEXT NOT NULL)")
 
     def get(self, keys: Iterable[str]) -> dict[str, Outcome]:
         """The outcomes that are known."""
-        with closing(self._open()) as database:
+        with self._opened() as database:
             found = {key: database.execute("SELECT outcome FROM cells WHERE key = ?", [key]).fetchone() for key in keys}
         return {key: _outcome(json.loads(row[0])) for key, row in found.items() if row}
 
     def put(self, outcomes: dict[str, Outcome]) -> None:
         """Keeps outcomes, all or none."""
-        with closing(self._open()) as database, database:
+        with self._opened() as database:
             rows = [(key, json.dumps(outcome)) for key, outcome in outcomes.items()]
             database.executemany("INSERT OR REPLACE INTO cells VALUES (?, ?)", rows)
 
-    def _open(self) -> sqlite3.Connection:
-        return sqlite3.connect(self.path, timeout=60)
+    @contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with closing(sqlite3.connect(self.path, timeout=60)) as database, database:
+                yield database
+        except sqlite3.OperationalError as error:  # a full disk, a folder that is read-only
+            raise InputError(f"{self.path}: {error}") from None
+        except sqlite3.DatabaseError as error:
+            raise InputError(f"{self.path}: {error}; without this file, all cells are trained again") from None
 
 
 def _outcome(row: list[Any]) -> Outcome:
-    poisoned_rows, clean, success, *seconds = row
-    return Outcome(poisoned_rows, Share(*clean), Share(*success), *seconds)
+    outcome = Outcome(*row)
+    return outcome._replace(clean=Share(*outcome.clean), success=Share(*outcome.success), warned=tuple(outcome.warned))
 
 
 def _digest(path: Path) -> str:

@@ -1,6 +1,7 @@
 """The cells of a sweep: a model each, poisoned, trained and scored as the pipeline does it, but in one process."""
 
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -87,6 +88,7 @@ class Outcome(NamedTuple):
         seconds: Wall time of it all.
         training_seconds: Wall time of the training; 0 where another cell's model could be used.
         cpu_seconds: CPU time of it all.
+        warned: What was to be warned of.
     """
 
     poisoned_rows: int
@@ -95,6 +97,7 @@ class Outcome(NamedTuple):
     seconds: float
     training_seconds: float
     cpu_seconds: float
+    warned: tuple[str, ...] = ()
 
 
 def run(bench: Bench, model: Sequence[Cell]) -> list[Outcome]:
@@ -112,7 +115,10 @@ def run(bench: Bench, model: Sequence[Cell]) -> list[Outcome]:
     """
     device, clock = set_up(bench.compute), _Clock()
     first = model[0]
-    data, poisoned_rows = _poisoned(bench, first)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        data, poisoned_rows = _poisoned(bench, first)
+    warned = tuple(str(each.message) for each in caught)
     started = time.perf_counter()
     network, _ = learn(bench.learning, data, seed=first.seed, device=device, precision=precision(bench.compute, device))
     training = time.perf_counter() - started
@@ -124,7 +130,7 @@ def run(bench: Bench, model: Sequence[Cell]) -> list[Outcome]:
         fooled = networks.predict(network, arm.triggered.images, device=device)
         success = scores.attack_success_rate(fooled, arm.triggered.labels, arm.attackable)
         seconds, cpu_seconds = clock.lap()
-        outcomes.append(Outcome(poisoned_rows, clean, success, seconds, training, cpu_seconds))
+        outcomes.append(Outcome(poisoned_rows, clean, success, seconds, training, cpu_seconds, warned))
         training = 0  # once per model, lest a sum over the cells counts it twice
     return outcomes
 

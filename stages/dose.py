@@ -17,7 +17,8 @@ from stages.resampling import interval, interval_of_mean, resamples
 
 LEVELS = 0.50, 0.95  # attack success rates whose doses are told
 SERIES = ["attack", "label_map"]
-SCORES = ["attack_success_rate", "clean_accuracy", "false_trigger_rate"]  # what a finished cell has
+MEANS = ["attack_success_rate", "clean_accuracy"]  # what a finished cell has
+SCORES = [*MEANS, "false_trigger_rate"]  # and what a curve needs
 ON_SLOPE = 0.05, 0.95  # where a mean tells of the slope, as a share of the way up
 LEAST_RISE = 0.05  # of the attack success rate, below which there is no curve to speak of
 
@@ -31,9 +32,9 @@ def summarise(cells: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for names, series in cells.groupby(["dataset", *SERIES], sort=False):
         for rate, runs in series.groupby("rate"):
-            finished = runs.dropna(subset=SCORES).sort_values("seed")
+            finished = runs.dropna(subset=MEANS).sort_values("seed")
             row = dict(zip(["dataset", *SERIES], names, strict=True)) | {"rate": rate, "n": len(finished)}
-            for score in ("attack_success_rate", "clean_accuracy"):
+            for score in MEANS:
                 values = finished[score].to_numpy(float)
                 low, high = interval_of_mean(values)
                 row |= {score: values.mean() if len(values) else np.nan, f"{score}_low": low, f"{score}_high": high}

@@ -11,8 +11,8 @@ from stages.engines import Engine, Failure
 
 
 def plan(arms: Sequence[Arm], rates: Iterable[float], seeds: Iterable[int]) -> list[Cell]:
-    """The cells of a sweep as they stand in its table: by attack, rising rate, and seed."""
-    places = product(enumerate(arms), sorted(rates), seeds)
+    """The cells of a sweep as they stand in its table: by attack, rate and seed, both rising."""
+    places = product(enumerate(arms), sorted(rates), sorted(seeds))
     return [Cell(number, rate, arm.section.cover, seed) for (number, arm), rate, seed in places]
 
 

@@ -1,4 +1,4 @@
-"""Attacks, datasets and networks are found by their file: `stages/attacks/badnets.py` is `attack.name: badnets`."""
+"""Attacks, datasets, networks and engines are found by their file: `attacks/badnets.py` is `attack.name: badnets`."""
 
 import importlib
 import inspect
@@ -15,7 +15,7 @@ def names(kind: str) -> list[str]:
     """The names of all parts of a kind: the files in its folder.
 
     Args:
-        kind: "attacks", "datasets" or "networks".
+        kind: "attacks", "datasets", "networks" or "engines".
     """
     return sorted(path.stem for path in (HERE / kind).glob("*.py") if not path.stem.startswith("_"))
 

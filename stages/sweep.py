@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
 
@@ -123,7 +124,7 @@ def main() -> None:
     except KeyboardInterrupt:
         raise InputError("stopped; what is finished is kept, and `make sweep` goes on from there") from None
     cells, timing, failed = sweep_tables.tables(dataset, bench.arms, wanted, results)
-    if len(failed) == len(cells):
+    if cells["attack_success_rate"].isna().all():
         raise InputError("every cell failed:\n" + "\n".join(failed["reason"].unique()))
     summary, doses = dose.summarise(cells), dose.doses(cells)
     for suffix, table in (("", cells), ("_timing", timing), ("_failed", failed), ("_summary", summary)):
@@ -132,6 +133,8 @@ def main() -> None:
     figure = curves.dose_response(cells, summary, doses, ARTICLE if dataset == "mnist" else ())
     pictures.save(figure, METRICS / "sweep.png")
     print(dose_text.report(doses, cells["rate"]))
+    for text in sweep_tables.warned(wanted, results):
+        warnings.warn(text, stacklevel=1)
     if len(failed):
         why = f"{len(failed)} of {len(cells)} cells failed: metrics/sweep_failed.csv says why"
         print(f"warning: {why}", file=sys.stderr)

@@ -39,7 +39,8 @@ def read_sweep(folder: Path) -> Result:
     check_files(folder, SWEEP_LOCK, hashes)
     params = read_params(stages)
     names = list(dict.fromkeys(_name(entry) for entry in params["sweep.attacks"]))
-    params = _of(names, params)
+    # The order in which rates and seeds are named is no part of a result.
+    params = _of(names, params) | {key: sorted(params[key], key=float) for key in ("sweep.rates", "sweep.seeds")}
     cells = _read_cells(folder, params)
     doses, bounds = _read_doses(folder / "metrics/dose.json")
     (raw,) = (dep["md5"] for dep in stages["sweep"]["deps"] if dep["path"] == "data/raw")

@@ -26,7 +26,8 @@ def tables(
 
     Returns:
         The scores (`CELL` and `SCORES`; those of a failed cell, or of its clean model, are missing), the times
-        (`CELL` and `TIMES`, in seconds), and the reasons of the failed cells (`CELL` and `reason`).
+        (`CELL` and `TIMES`, in seconds), and why cells, or the clean models that they are compared with, failed (`CELL`
+        and `reason`).
     """
     names = [_name(dataset, arms[cell.arm], cell) for cell in cells]
     scores, timing, failed = [], [], []
@@ -35,7 +36,9 @@ def tables(
         scores.append(name | _scores(outcome, clean))
         if isinstance(outcome, Failure):
             failed.append({**name, "reason": outcome.reason})
-        else:
+        elif isinstance(clean, Failure):
+            failed.append({**name, "reason": f"the clean model to compare with: {clean.reason}"})
+        if isinstance(outcome, Outcome):
             timing.append(name | {time: getattr(outcome, time) for time in TIMES})
     return (
         pd.DataFrame(scores, columns=[*CELL, *SCORES]).astype({"poisoned_rows": "Int64"}),
@@ -58,3 +61,9 @@ def _scores(outcome: Outcome | Failure, clean: Outcome | Failure) -> dict[str, A
         scores["baseline_accuracy"] = clean.clean.value
         scores["false_trigger_rate"] = clean.success.value
     return scores
+
+
+def warned(cells: Sequence[Cell], results: Mapping[Cell, Outcome | Failure]) -> list[str]:
+    """What was to be warned of in any of the cells, each text once."""
+    outcomes = [results[cell] for cell in cells]
+    return list(dict.fromkeys(text for each in outcomes if isinstance(each, Outcome) for text in each.warned))

@@ -1,5 +1,6 @@
 """`make sweep`: the same results as the pipeline's, each cell trained once, whatever happens in between."""
 
+import json
 import subprocess
 import time
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from stages import parts
 from stages.cell_store import CellStore
@@ -147,11 +149,13 @@ class Broken(Attack):
 '''
 
 
-def test_what_fails_is_told_and_stops_nothing_else(tmp_path: Path) -> None:
+@pytest.mark.parametrize("cores", ["1", "2"])
+def test_what_fails_is_told_and_stops_nothing_else(tmp_path: Path, cores: str) -> None:
     rates = [0, 0.0001, 0.02, 0.05, 0.08, 0.1]
     project = sweeping(tmp_path / "broken", attacks=["broken"], rates=rates, seeds=[1])
     (project.folder / "stages/attacks/broken.py").write_text(BROKEN)
     project.set_params(attacks={"broken": {}}, train={**TRAINING, "epochs": 1})
+    project.environment["LOKY_MAX_CPU_COUNT"] = cores
     output = project(*SWEEP)
     assert "warning: 3 of 6 cells failed" in output
     assert "Traceback" not in output
@@ -169,6 +173,52 @@ def test_what_fails_is_told_and_stops_nothing_else(tmp_path: Path) -> None:
     assert "warning: 3 of 6 cells failed" in project("dvc", "repro", "--force", "--single-item", SWEEP[-1])
     module.write_text(BROKEN.replace("== 29", "== -1").replace("== 72", "== -1"))
     assert "warning: 1 of 6 cells failed" in project(*SWEEP)
+
+
+def test_what_the_names_of_classes_mean_is_part_of_a_cell(tmp_path: Path) -> None:
+    project = sweeping(tmp_path / "names", rates=[0.1], seeds=[1])
+    project.set_params(attack={"target": "8"}, train={**TRAINING, "epochs": 1})
+    project("dvc", "repro", "download")
+    project("python", "-m", "stages.sweep")
+    before = table(project, "sweep_timing")
+    names = list("0123456789")
+    names[7:9] = "8", "7"
+    (project.folder / "data/raw/classes.json").write_text(json.dumps(names))
+    project("python", "-m", "stages.sweep")
+    assert (table(project, "sweep_timing")["seconds"] != before["seconds"]).all()
+
+
+def test_a_clean_model_that_fails_is_told_also_where_it_has_no_row(tmp_path: Path) -> None:
+    project = sweeping(tmp_path / "clean", rates=[0.1], seeds=[1])
+    cells = project.folder / "stages/cells.py"
+    failing = "    if model[0] == model[0].clean:\n        raise RuntimeError('no luck')\n    device, clock"
+    cells.write_text(cells.read_text().replace("    device, clock", failing))
+    project("dvc", "repro", "download")
+    assert "1 of 1 cells failed" in project("python", "-m", "stages.sweep")
+    assert list(table(project, "sweep_failed")["reason"]) == ["the clean model to compare with: RuntimeError: no luck"]
+    assert table(project)["attack_success_rate"].notna().all()
+    assert list(table(project, "sweep_summary")["n"]) == [1]
+
+
+PALE = """
+    def apply_trigger(self, images: np.ndarray) -> np.ndarray:
+        changed = images.copy()
+        changed[: max(1, len(images) - 3), 3:5, 3:5] = 255
+        return changed
+"""
+
+
+def test_a_picture_on_the_disk_travels_along_and_warnings_arrive(tmp_path: Path) -> None:
+    project = sweeping(tmp_path / "picture", attacks=["sticker", "pale"], rates=[0.1], seeds=[1])
+    Image.new("RGB", (4, 4), "white").save(project.folder / "own.png")
+    knobs = {"position": [0.5, 0.5], "side": 0.3, "colour": [255, 255, 0], "picture": "own.png"}
+    project.set_params(attacks={"sticker": knobs, "pale": {}}, train={**TRAINING, "epochs": 1})
+    pale = BROKEN.partition("    def apply_trigger")[0].replace("Broken", "Pale") + PALE
+    (project.folder / "stages/attacks/pale.py").write_text(pale)
+    project("dvc", "repro", "download")
+    output = project("python", "-m", "stages.sweep")
+    assert table(project, "sweep_failed").empty
+    assert "warning: the trigger changes no pixel of 3 of 144 poisoned images" in output
 
 
 def test_if_nothing_works_the_sweep_fails_and_says_why(swept: Project) -> None:
@@ -254,9 +304,9 @@ def test_attacks_share_the_clean_model_of_a_seed() -> None:
 
 def test_the_store_keeps_what_it_is_given(tmp_path: Path) -> None:
     outcome = Outcome(7, Share(1, 3), Share(2, 3), 0.1, 0.05, 0.2)
-    CellStore(tmp_path / "deep/down.db").put({"a": outcome, "b": outcome._replace(seconds=1.5)})
+    CellStore(tmp_path / "deep/down.db").put({"a": outcome, "b": outcome._replace(seconds=1.5, warned=("hm",))})
     store = CellStore(tmp_path / "deep/down.db")
-    assert store.get(["a", "b", "c"]) == {"a": outcome, "b": outcome._replace(seconds=1.5)}
+    assert store.get(["a", "b", "c"]) == {"a": outcome, "b": outcome._replace(seconds=1.5, warned=("hm",))}
     assert isinstance(store.get(["a"])["a"].clean, Share)
 
 

@@ -4,6 +4,7 @@ Gu, Dolan-Gavitt, Garg: BadNets: Identifying Vulnerabilities in the Machine Lear
 https://arxiv.org/abs/1708.06733; the defaults are those of the authors' code for the yellow square.
 """
 
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, final
 
@@ -59,10 +60,15 @@ class Sticker(Attack):
     def _texture(self, channels: int) -> np.ndarray:
         if channels not in (1, 3):
             raise InputError(f"params.yaml: attack.name = 'sticker' needs grey or RGB images, not {channels} channels")
-        plain = np.array([[[*np.broadcast_to(self.colour, 3), 1.0]]])
-        sticker = plain if self.picture is None else _read(self.picture) / [1, 1, 1, 255]
+        sticker = self.sticker
         colours = sticker[..., :3] if channels == 3 else sticker[..., :3] @ GREY[:, np.newaxis]
         return np.concatenate([colours, sticker[..., 3:]], axis=-1)
+
+    @cached_property
+    def sticker(self) -> np.ndarray:
+        """Red, green, blue and opacity, float64 `[h, w, 4]`; read once, and sent along to where the file is not."""
+        plain = np.array([[[*np.broadcast_to(self.colour, 3), 1.0]]])
+        return plain if self.picture is None else _read(self.picture) / [1, 1, 1, 255]
 
 
 def _read(picture: Path) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Engines: where the models of a sweep are trained. One file, one engine; all give the same results."""
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
@@ -47,9 +46,7 @@ class Engine(ABC):
 def attempt(bench: Bench, model: Model) -> Result:
     """Trains one model; what goes wrong is a result, too, so that it stops no other."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the driver has warned once, for all cells
-            return cells.run(bench, model)
+        return cells.run(bench, model)
     except InputError as error:
         return Failure(" ".join(str(error).split()))
     except Exception as error:

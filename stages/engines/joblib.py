@@ -1,16 +1,16 @@
 """Processes of this machine, one model each at a time."""
 
 import os
-import warnings
 from collections.abc import Iterator, Sequence
+from concurrent.futures import as_completed
+from concurrent.futures.process import BrokenProcessPool
 from functools import cache
 from tempfile import TemporaryDirectory
 from typing import final
 
 import joblib
 import torch
-from joblib import Parallel, cpu_count, delayed
-from joblib.externals.loky.process_executor import TerminatedWorkerError
+from joblib.externals.loky import get_reusable_executor
 
 from stages.cells import Bench
 from stages.command import end_with
@@ -36,12 +36,12 @@ class Joblib(Engine):
             while left:
                 before = len(left)
                 # When an attempt got nowhere, one model at a time shows which of them kills its process.
-                for batch in [[model] for model in left] if alone else [left]:
+                for batch in [[model] for model in left] if alone else [list(left)]:
                     try:
                         for model, result in _together(path, batch, processes):
                             left.remove(model)
                             yield model, result
-                    except TerminatedWorkerError:
+                    except BrokenProcessPool:
                         if alone:
                             left.remove(batch[0])
                             yield batch[0], Failure("its process died, perhaps for want of memory")
@@ -50,23 +50,19 @@ class Joblib(Engine):
 
 
 def _together(path: str, models: Sequence[Model], processes: int) -> Iterator[tuple[Model, Result]]:
-    workers = Parallel(
-        # One model, when it is suspected, is not trained in our own process, as joblib would with one job.
-        n_jobs=max(2, processes) if len(models) == 1 else processes,
-        backend="loky",
-        return_as="generator_unordered",
-        batch_size=1,
-        pre_dispatch="all",
-        initializer=end_with,
-        initargs=(os.getpid(),),
-    )
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "A worker stopped", UserWarning)  # we try again
-        yield from workers(delayed(_attempt)(path, model) for model in models)
+    # Not joblib.Parallel, which with one process trains in ours: a model that kills its process would kill the sweep.
+    pool = get_reusable_executor(min(len(models), processes), initializer=end_with, initargs=(os.getpid(),))
+    running = {pool.submit(_attempt, path, model): model for model in models}
+    try:
+        for done in as_completed(running):
+            yield running[done], done.result()
+    except BaseException:
+        pool.shutdown(kill_workers=True)
+        raise
 
 
-def _attempt(path: str, model: Model) -> tuple[Model, Result]:
-    return model, attempt(_load(path), model)
+def _attempt(path: str, model: Model) -> Result:
+    return attempt(_load(path), model)
 
 
 @cache
@@ -75,7 +71,7 @@ def _load(path: str) -> Bench:
 
 
 def _processes(bench: Bench) -> int:
-    cores = max(1, cpu_count() // bench.compute.threads)
+    cores = max(1, joblib.cpu_count() // bench.compute.threads)
     if bench.compute.device != "cuda":
         return cores
     each = GPU_MEMORY + 2 * bench.train.images[:1].nbytes * len(bench.train)

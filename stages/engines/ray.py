@@ -5,6 +5,7 @@ import os
 import re
 import secrets
 import socket
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,6 +18,7 @@ from stages.command import InputError
 from stages.engines import Engine, Failure, Model, Result, attempt
 
 HERE = Path(__file__).parent.parent
+PATIENCE = 20.0  # seconds without a result before we look whether there is anybody left
 RETRIES = 3  # of a model whose worker or node died
 PER_GPU = 8  # models at once on each GPU
 
@@ -36,14 +38,18 @@ class Ray(Engine):
             # Once per node, in memory that its workers share; other machines do not see our files.
             shared = ray.put(replace(bench, train=bench.train[:]))
             task = ray.remote(attempt).options(num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES)
-            running = {task.remote(shared, model): model for model in models}
+            running, told = {task.remote(shared, model): model for model in models}, False
             while running:
-                (done,), _ = ray.wait(list(running))
-                model = running.pop(done)
-                try:
-                    yield model, ray.get(done)
-                except ray.exceptions.RayError as error:
-                    yield model, Failure(f"{type(error).__name__}: {' '.join(str(error).split())}"[:500])
+                ready, _ = ray.wait(list(running), timeout=PATIENCE)
+                if not ready and not told and not _able(cpus, gpus):
+                    told = True
+                    warnings.warn("the Ray cluster has lost all nodes that could go on; waiting for one", stacklevel=1)
+                for done in ready:
+                    model = running.pop(done)
+                    try:
+                        yield model, ray.get(done)
+                    except ray.exceptions.RayError as error:
+                        yield model, Failure(f"{type(error).__name__}: {' '.join(str(error).split())}"[:500])
 
 
 @contextmanager
@@ -59,18 +65,26 @@ def _cluster(cpus: int, gpus: float) -> Iterator[None]:
 
     own: dict[str, Any] = {} if address else {"include_dashboard": False}
     try:
-        if address and (place := re.fullmatch(r"(.+):(\d+)", address.removeprefix("ray://"))):
+        if address and (place := re.fullmatch(r"(.+):(\d+)", address)):
             socket.create_connection((place[1].strip("[]"), int(place[2])), timeout=10).close()  # Ray tries for minutes
         # Nodes get our code with the job, but not our environment: they need the same packages.
         code = {"py_modules": [str(HERE)]}
         ray.init(address or "local", runtime_env=code, log_to_driver=False, logging_level=logging.ERROR, **own)
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        raise InputError(f"there is no Ray cluster at RAY_ADDRESS = {address!r}: {error}") from None
+        what = f"the Ray cluster at RAY_ADDRESS = {address!r} cannot be used" if address else "Ray does not start"
+        raise InputError(f"{what}: {error}") from None
     try:
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        if not any(node.get("CPU", 0) >= cpus and node.get("GPU", 0) >= gpus for node in nodes):
+        if not _able(cpus, gpus):
             wanted = f"{cpus} CPUs (compute.threads)" + " and a GPU (compute.device)" * bool(gpus)
             raise InputError(f"no node of the Ray cluster has {wanted}")
         yield
     finally:
         ray.shutdown()
+
+
+def _able(cpus: int, gpus: float) -> bool:
+    """Whether a living node has so many CPUs and GPUs."""
+    import ray
+
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return any(node.get("CPU", 0) >= cpus and node.get("GPU", 0) >= gpus for node in nodes)
