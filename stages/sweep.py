@@ -132,7 +132,7 @@ def main() -> None:
     write_json(METRICS / "dose.json", doses)
     figure = curves.dose_response(cells, summary, doses, ARTICLE if dataset == "mnist" else ())
     pictures.save(figure, METRICS / "sweep.png")
-    print(dose_text.report(doses, cells["rate"]))
+    print(f"{dose_text.report(doses, cells['rate'])}\n{METRICS / 'sweep.png'} shows the curve")
     for text in sweep_tables.warned(wanted, results):
         warnings.warn(text, stacklevel=1)
     if len(failed):
