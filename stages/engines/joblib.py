@@ -1,6 +1,7 @@
 """Processes of this machine, one model each at a time."""
 
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -56,7 +57,10 @@ def _together(path: str, models: Sequence[Model], processes: int) -> Iterator[tu
     try:
         for done in as_completed(running):
             yield running[done], done.result()
+    except BrokenProcessPool:  # it has ended already
+        raise
     except BaseException:
+        threading.excepthook = lambda _: None  # the pool's own thread may trip over what is taken away from it
         pool.shutdown(kill_workers=True)
         raise
 
