@@ -1,8 +1,9 @@
 """What a sweep costs beside the training: `python -m benchmarks.sweep --mode short|full`.
 
 Runs `python -m stages.sweep` in fresh copies of the project: 200 cells of the digits, each a fraction of a second's
-training, on each engine that is installed, and the sweep of `params.yaml` on the work tree's data. All is counted, from
-the start of Python to the figure: what it takes longer than its training alone would on as many processes is overhead.
+training, on each engine that is installed, and the sweep of `params.yaml` on the work tree's data. All that the stage
+does is counted, from the start of Python to the figure, but neither DVC nor MLflow: what it takes longer than its
+training alone would on as many processes is overhead.
 """
 
 import argparse

@@ -358,3 +358,10 @@ def test_many_seeds_are_drawn_and_equal_ones_do_not_warn() -> None:
     student = stats.t.interval(0.95, 9, values.mean(), stats.sem(values))
     assert resampling.interval(times @ values / 10, weights, 10) == pytest.approx(student, abs=0.1)
     assert resampling.interval_of_mean(values) == pytest.approx(student, abs=0.1)
+
+
+@pytest.mark.parametrize(("seeds", "least", "most"), [(3, 0.68, 0.80), (5, 0.87, 0.95)])
+def test_an_interval_holds_the_mean_as_often_as_is_said(seeds: int, least: float, most: float) -> None:
+    drawn = np.random.default_rng(0).normal(size=(400, seeds))
+    intervals = [resampling.interval_of_mean(values) for values in drawn]
+    assert least < np.mean([low <= 0 <= high for low, high in intervals]) < most
