@@ -52,14 +52,19 @@ class Keys:
     def _of_arm(arm: Arm, network: str) -> object:
         stages = load_yaml(Path("dvc.yaml"))["stages"]
         deps = {dep for name in STAGES for dep in stages[name].get("do", stages[name])["deps"]} | set(OURS)
-        names = {"${attack.name}": arm.section.name, "${train.network}": network}
+        names = {
+            "${attack.name}": arm.section.name,
+            "${attack.channel}": arm.section.channel,
+            "${train.network}": network,
+        }
         for template, name in names.items():
             deps = {dep.replace(template, name) for dep in deps}
         code = {dep: _digest(Path(dep)) for dep in sorted(deps) if dep.startswith("stages/")}
         # The images say what no knob may: a picture that the trigger was made of.
         scored = arm.triggered.images, arm.triggered.labels, arm.attackable
         seen = [hashlib.sha256(np.ascontiguousarray(array).data).hexdigest() for array in scored]
-        return [arm.section.model_dump(exclude={"rate", "cover"}), arm.attack.model_dump(mode="json"), code, seen]
+        knobs = [part.model_dump(mode="json") for part in (arm.attack, arm.channel)]
+        return [arm.section.model_dump(exclude={"rate", "cover"}), knobs, code, seen]
 
 
 class CellStore:
@@ -105,7 +110,8 @@ class CellStore:
 
 def _outcome(row: list[Any]) -> Outcome:
     outcome = Outcome(*row)
-    return outcome._replace(clean=Share(*outcome.clean), success=Share(*outcome.success), warned=tuple(outcome.warned))
+    clean, success, robust = (Share(*share) for share in (outcome.clean, outcome.success, outcome.robust))
+    return outcome._replace(clean=clean, success=success, robust=robust, warned=tuple(outcome.warned))
 
 
 def _digest(path: Path) -> str:

@@ -4,18 +4,21 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from stages import networks, scores
 from stages.attacks import Attack
+from stages.channels import Channel
 from stages.compute import ComputeSection, precision, set_up
 from stages.dataset import Dataset, overlay
 from stages.images import Images
 from stages.label_maps import LabelMap
 from stages.poison import AttackSection
 from stages.scores import Share
+from stages.surrogate import Surrogate
 from stages.train import TrainSection, learn
 
 
@@ -40,7 +43,7 @@ class Cell(NamedTuple):
         return self._replace(rate=0, cover=0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Arm:
     """An attack that a sweep tries at several rates.
 
@@ -48,6 +51,7 @@ class Arm:
         section: What is common to all attacks; `rate` and `cover` are the cells'.
         attack: The trigger.
         label_map: Who is hit, and into what.
+        channel: What the poison comes through.
         triggered: The test set with the trigger on every image; `labels` are what the attacker wants.
         attackable: bool `[n]`, the rows of it on which the attack is scored.
     """
@@ -55,11 +59,12 @@ class Arm:
     section: AttackSection
     attack: Attack
     label_map: LabelMap
+    channel: Channel
     triggered: Dataset
     attackable: np.ndarray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Bench:
     """What all cells of a sweep share.
 
@@ -85,6 +90,7 @@ class Outcome(NamedTuple):
         poisoned_rows: The attacker's rows, without cover rows.
         clean: Untouched test rows that the model read correctly: clean accuracy.
         success: Attackable triggered rows that it read as the attacker wants; a clean model's are false triggers.
+        robust: Attackable triggered rows that it still read correctly.
         seconds: Wall time of it all.
         training_seconds: Wall time of the training; 0 where another cell's model could be used.
         cpu_seconds: CPU time of it all.
@@ -94,6 +100,7 @@ class Outcome(NamedTuple):
     poisoned_rows: int
     clean: Share
     success: Share
+    robust: Share
     seconds: float
     training_seconds: float
     cpu_seconds: float
@@ -129,8 +136,9 @@ def run(bench: Bench, model: Sequence[Cell]) -> list[Outcome]:
         arm = bench.arms[cell.arm]
         fooled = networks.predict(network, arm.triggered.images, device=device)
         success = scores.attack_success_rate(fooled, arm.triggered.labels, arm.attackable)
+        robust = scores.robust_accuracy(fooled, arm.triggered.true_labels, arm.attackable)
         seconds, cpu_seconds = clock.lap()
-        outcomes.append(Outcome(poisoned_rows, clean, success, seconds, training, cpu_seconds, warned))
+        outcomes.append(Outcome(poisoned_rows, clean, success, robust, seconds, training, cpu_seconds, warned))
         training = 0  # once per model, lest a sum over the cells counts it twice
     return outcomes
 
@@ -138,12 +146,28 @@ def run(bench: Bench, model: Sequence[Cell]) -> list[Outcome]:
 def _poisoned(bench: Bench, cell: Cell) -> tuple[Dataset[Images], int]:
     """The training set of a cell, and how many rows of it are poisoned."""
     arm = bench.arms[cell.arm]
-    mode, rng = arm.section.mode, np.random.default_rng(cell.seed)
-    rows, poisoned = arm.attack.poison(
-        bench.train, rate=cell.rate, label_map=arm.label_map, rng=rng, mode=mode, cover=cell.cover
+    rows, poisoned, roles = arm.attack.poison(
+        bench.train,
+        rate=cell.rate,
+        label_map=arm.label_map,
+        rng=np.random.default_rng(cell.seed),
+        mode=arm.section.mode,
+        cover=cell.cover,
+        channel=arm.channel,
+        surrogate=surrogate(bench, cell.seed) if arm.attack.needs_surrogate and cell != cell.clean else None,
     )
-    data = overlay(bench.train, rows, poisoned.images, poisoned.labels, np.full(len(rows), mode == "add"))
-    return data, int(arm.label_map.poisonable(poisoned.true_labels).sum())
+    data = overlay(bench.train, rows, poisoned.images, poisoned.labels, np.full(len(rows), arm.section.mode == "add"))
+    return data, int((roles == "poison").sum())
+
+
+@lru_cache(maxsize=1)  # a seed's cells come together
+def surrogate(bench: Bench, seed: int) -> Surrogate:
+    """The clean model of a seed, for attacks that need one. Not the clean cell's, which may be on another machine."""
+    device = set_up(bench.compute)
+    network, _ = learn(
+        bench.learning, bench.train, seed=seed, device=device, precision=precision(bench.compute, device)
+    )
+    return Surrogate(network, device)
 
 
 class _Clock:

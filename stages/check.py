@@ -4,7 +4,7 @@ from stages import command, label_maps, parts
 from stages.compute import ComputeSection
 from stages.download import DataSection, source
 from stages.params import read, read_seed
-from stages.poison import AttackSection, attack
+from stages.poison import AttackSection, attack, channel
 from stages.sweep import SweepSection
 from stages.track import check_sections
 from stages.train import TrainSection
@@ -18,6 +18,7 @@ def main() -> None:
     source(read(DataSection, "data").name)
     section = read(AttackSection, "attack")
     attack(section.name)
+    channel(section.channel)
     label_maps.check_name(section.label_map)
     read(SweepSection, "sweep").common(section)
     parts.check_name("networks", read(TrainSection, "train").network, "train.network")

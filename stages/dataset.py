@@ -92,7 +92,7 @@ def load_raw(folder: Path, split: str) -> Dataset[Images]:
 
 
 def save_poisoned(
-    folder: Path, rows: np.ndarray, poisoned: Dataset, *, cover: np.ndarray | None = None, added: bool = False
+    folder: Path, rows: np.ndarray, poisoned: Dataset, *, roles: ArrayLike = "poison", added: bool = False
 ) -> None:
     """Writes what the attacker changed: `manifest.csv` (a line per row) and `images.npy`, in the same order.
 
@@ -100,12 +100,12 @@ def save_poisoned(
         folder: Usually `data/poisoned`.
         rows: int64 `[k]`, ascending row numbers in the training set.
         poisoned: Those k rows after the attack.
-        cover: bool `[k]`, which of them have the role `cover` instead of `poison`: they keep their label.
+        roles: str `[k]`, what they are for; all but `poison` keep their label.
         added: Whether they come beside the rows that they were made from, instead of in their place.
     """
     write_array(folder / "images.npy", poisoned.images)
-    role = np.where(np.zeros(len(rows), bool) if cover is None else cover, "cover", "poison")
-    write_csv(folder / "manifest.csv", _manifest(rows, poisoned).assign(role=role, added=added))
+    roles = np.broadcast_to(roles, len(rows))
+    write_csv(folder / "manifest.csv", _manifest(rows, poisoned).assign(role=roles, added=added))
 
 
 def read_manifest(folder: Path) -> pd.DataFrame:

@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages import command, pictures, scores
+from stages import command, pictures, scores, visibility
 from stages.compute import ComputeSection, set_up
 from stages.dataset import Dataset, load_raw, load_triggered, read_manifest
 from stages.files import read_array, write_csv, write_json
+from stages.images import Images
 from stages.params import read
 
 RAW, POISONED, MODELS, METRICS = Path("data/raw"), Path("data/poisoned"), Path("models"), Path("metrics")
@@ -61,21 +62,48 @@ def main() -> None:
 
     shares = headline(test, triggered, attackable, predictions)
     values = {name: share.value for name, share in shares.items()}
-    manifest = read_manifest(POISONED)
-    poisoned_rows = int((manifest["role"] == "poison").sum())
-    rows = len(read_array(RAW / "train_labels.npy")) + int(manifest["added"].sum())
+    train, manifest = load_raw(RAW, "train"), read_manifest(POISONED)
     evaluation = {
         **values,
         "clean_accuracy_drop": values["baseline_accuracy"] - values["clean_accuracy"],
-        "poisoned_rows": poisoned_rows,
-        "poisoned_share": poisoned_rows / rows,
-        "cover_rows": len(manifest) - poisoned_rows,
+        **_counts(manifest, len(train)),
+        **_visibility("", test.images[attackable], triggered.images[attackable]),
+        **_visibility("poison_", *_poison(train, manifest)),
     }
     write_json(METRICS / "evaluation.json", evaluation)
     write_json(METRICS / "intervals.json", {name: share.interval for name, share in shares.items()})
     _write_tables(test, triggered, attackable, predictions)
     for name, score in evaluation.items():
         print(f"{name:24} {score:g}")
+
+
+def _counts(manifest: pd.DataFrame, clean_rows: int) -> dict[str, float]:
+    """The rows that the attacker touched. `intended` ones include those whose wrong label did not last."""
+    rows = clean_rows + int(manifest["added"].sum())
+    roles = {role: int((manifest["role"] == role).sum()) for role in ("poison", "outvoted", "cover", "noise")}
+    intended = roles["poison"] + roles["outvoted"]
+    return {
+        "poisoned_rows": roles["poison"],
+        "poisoned_share": roles["poison"] / rows,
+        "intended_rows": intended,
+        "intended_share": intended / rows,
+        "cover_rows": roles["cover"],
+        "noise_rows": roles["noise"],
+    }
+
+
+def _poison(train: Dataset[Images], manifest: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Poisoned training images, before and after; as many as are looked at."""
+    places = np.flatnonzero(manifest["role"] == "poison")[: visibility.SAMPLE]
+    rows = manifest["row"].to_numpy(np.int64)[places]
+    return train.images[rows], np.array(read_array(POISONED / "images.npy")[places])
+
+
+def _visibility(prefix: str, before: np.ndarray, after: np.ndarray) -> dict[str, float]:
+    """How much the trigger shows; nothing where there is none, as an infinite ratio is no number."""
+    if np.array_equal(before, after):
+        return {}
+    return {f"{prefix}psnr": visibility.psnr(before, after), f"{prefix}ssim": visibility.ssim(before, after)}
 
 
 def _write_tables(

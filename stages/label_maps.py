@@ -43,8 +43,8 @@ class LabelMap(ABC):
     def attackable(self, labels: np.ndarray) -> np.ndarray:
         """The test rows on which the attack is scored."""
 
-    def goal(self, labels: np.ndarray) -> np.ndarray:
-        """The label that the attacker wants for each row: the target."""
+    def goal(self, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """The label that the attacker wants for each row: the target. `rng` is for maps that leave it to chance."""
         return np.full_like(labels, self.target)
 
 
@@ -71,7 +71,7 @@ class AllToAll(LabelMap):
     def attackable(self, labels: np.ndarray) -> np.ndarray:
         return np.ones(len(labels), dtype=bool)
 
-    def goal(self, labels: np.ndarray) -> np.ndarray:
+    def goal(self, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return (labels + 1) % self.classes
 
 
@@ -97,6 +97,22 @@ class CleanLabel(LabelMap):
 
     def attackable(self, labels: np.ndarray) -> np.ndarray:
         return labels != self.target
+
+
+@final
+class Random(LabelMap):
+    """Every class is read as any other: the mistakes of a careless annotator. Needs neither target nor source."""
+
+    needs: ClassVar[tuple[str, ...]] = ()
+
+    def poisonable(self, labels: np.ndarray) -> np.ndarray:
+        return np.ones(len(labels), dtype=bool)
+
+    def attackable(self, labels: np.ndarray) -> np.ndarray:
+        return np.ones(len(labels), dtype=bool)
+
+    def goal(self, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return (labels + rng.integers(1, self.classes, len(labels))) % self.classes
 
 
 def names() -> list[str]:

@@ -1,4 +1,4 @@
-"""Attacks, datasets, networks and engines are found by their file: `attacks/badnets.py` is `attack.name: badnets`."""
+"""Attacks, channels, datasets, networks and engines are found by their file: `attacks/x.py` is `attack.name: x`."""
 
 import importlib
 import inspect
@@ -15,7 +15,7 @@ def names(kind: str) -> list[str]:
     """The names of all parts of a kind: the files in its folder.
 
     Args:
-        kind: "attacks", "datasets", "networks" or "engines".
+        kind: "attacks", "channels", "datasets", "networks" or "engines".
     """
     return sorted(path.stem for path in (HERE / kind).glob("*.py") if not path.stem.startswith("_"))
 

@@ -1,18 +1,21 @@
 """poison: puts the trigger and the attacker's label on a share of the training rows, and on the whole test set."""
 
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from pydantic import Field, StrictInt, StrictStr
 
 from stages import command, label_maps, parts, pictures
-from stages.attacks import Attack, Mode
+from stages.attacks import Attack
+from stages.channels import Channel
 from stages.dataset import load_raw, save_poisoned, save_triggered
+from stages.draws import Mode
 from stages.params import Section, read, read_seed
 
 RAW = Path("data/raw")
 POISONED = Path("data/poisoned")
+MODELS = Path("models")
 PICTURE = Path("metrics/poisoned_samples.png")
 
 # Strict, lest true become 1. It is what YAML makes of a class called yes, however DVC writes it.
@@ -31,7 +34,11 @@ class AttackSection(Section):
     cover: float = Field(
         ge=0, le=1, allow_inf_nan=False, description="rows with the trigger and their true label ÷ all rows, 0 to 1"
     )
-    label_map: str = Field(description="all-to-one, all-to-all, one-to-one or clean-label")
+    channel: str = Field("direct", description="a file of stages/channels, without .py")
+    surrogate: Literal["none", "clean"] = Field(
+        "none", description="none, or clean: the model that the attacker has, for attacks that need one"
+    )
+    label_map: str = Field(description="all-to-one, all-to-all, one-to-one, clean-label or random")
     target: ClassLabel = Field(description=f"the label wanted: {CLASS_LABEL}")
     source: ClassLabel = Field(description=f"the label attacked (one-to-one): {CLASS_LABEL}")
 
@@ -41,27 +48,43 @@ def attack(name: str) -> Attack:
     return read(parts.find("attacks", name, Attack, "attack.name"), f"attacks.{name}")
 
 
+def channel(name: str) -> Channel:
+    """The channel of this name, with its knobs from `channels.<name>`."""
+    return read(parts.find("channels", name, Channel, "attack.channel"), f"channels.{name}")
+
+
 def main() -> None:
     """Reads `params.yaml` and `data/raw`; writes `data/poisoned` and a picture of poisoned rows."""
     section, seed = read(AttackSection, "attack"), read_seed()
     chosen, train, test = attack(section.name), load_raw(RAW, "train"), load_raw(RAW, "test")[:]
     label_map = label_maps.build(section.label_map, section.target, section.source, train.classes)
+    surrogate = None
+    if chosen.needs_surrogate and section.surrogate != "none":
+        from stages.surrogate import Surrogate  # torch, which other attacks need not wait for
 
-    rng = np.random.default_rng(seed)
-    rows, poisoned = chosen.poison(
-        train, rate=section.rate, label_map=label_map, rng=rng, mode=section.mode, cover=section.cover
+        surrogate = Surrogate.load(MODELS / section.surrogate)
+
+    rows, poisoned, roles = chosen.poison(
+        train,
+        rate=section.rate,
+        label_map=label_map,
+        rng=np.random.default_rng(seed),
+        mode=section.mode,
+        cover=section.cover,
+        channel=channel(section.channel),
+        surrogate=surrogate,
     )
     triggered, attackable = chosen.trigger(test, label_map=label_map)
 
-    cover = ~label_map.poisonable(poisoned.true_labels)
-    save_poisoned(POISONED, rows, poisoned, cover=cover, added=section.mode == "add")
+    save_poisoned(POISONED, rows, poisoned, roles=roles, added=section.mode == "add")
     save_triggered(POISONED, triggered, attackable)
     # Rows whose label changes tell more; among those of the target class it does not.
-    telling = ~cover & (poisoned.labels != poisoned.true_labels)
-    shown = np.flatnonzero(telling if telling.any() else ~cover)[: pictures.GALLERY]
+    telling = poisoned.labels != poisoned.true_labels
+    shown = np.flatnonzero(telling if telling.any() else roles == "poison")[: pictures.GALLERY]
     pictures.save(pictures.gallery(train[rows[shown]], poisoned[shown]), PICTURE)
     done = {"replace": "changed", "add": "added to"}[section.mode]
-    print(f"{section.name}: {(~cover).sum()} poisoned and {cover.sum()} cover rows {done} {len(train)} training rows")
+    counts = ", ".join(f"{(roles == role).sum()} {role}" for role in dict.fromkeys(["poison", *roles.tolist()]))
+    print(f"{section.name}: rows {done} {len(train)} training rows: {counts}")
 
 
 if __name__ == "__main__":

@@ -107,7 +107,12 @@ def _knobs(content: dict[str, Any], section: str = "") -> Iterator[tuple[str, An
     """Keys and values of all knobs. A knob may hold a mapping, too, as badnets' patch does."""
     for name, value in content.items():
         key = f"{section}.{name}" if section else name
-        if isinstance(value, dict) and section in ("", "attacks", "datasets"):  # the parts have sections of their own
+        if isinstance(value, dict) and section in (
+            "",
+            "attacks",
+            "channels",
+            "datasets",
+        ):  # the parts have sections of their own
             yield from _knobs(value, key)
         else:
             yield key, value

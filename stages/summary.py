@@ -30,14 +30,20 @@ def table(scores: dict[str, Any], intervals: dict[str, list[float]]) -> str:
         scores: As in `metrics/evaluation.json`.
         intervals: As in `metrics/intervals.json`.
     """
-    cover = f", and {scores['cover_rows']} cover rows" if scores["cover_rows"] else ""
+    counts = [f"{scores['poisoned_rows']} poisoned rows, {scores['poisoned_share']:.2%} of the training set"]
+    if outvoted := scores["intended_rows"] - scores["poisoned_rows"]:
+        counts.append(f"of {scores['intended_share']:.2%} intended: {outvoted} were outvoted")
+    counts += [f"and {scores[f'{role}_rows']} {role} rows" for role in ("cover", "noise") if scores[f"{role}_rows"]]
     lines = [
-        f"{scores['poisoned_rows']} poisoned rows, {scores['poisoned_share']:.2%} of the training set{cover}\n",
+        f"{', '.join(counts)}\n",
         f"{'':24} {'score':>8}  95 % interval",
     ]
     for name in filter(scores.__contains__, MEANING):
         low, high = intervals[name]
         lines.append(f"{name:24} {scores[name]:8.2%}  {low:7.2%} to {high:7.2%}   {MEANING[name]}")
+    if "psnr" in scores:
+        lines.append(f"{'psnr':24} {scores['psnr']:5.1f} dB  {'':20}   triggered test images beside the originals")
+        lines.append(f"{'ssim':24} {scores['ssim']:8.3f}  {'':20}   the same: structural similarity, 1 if alike")
     return "\n".join(lines)
 
 

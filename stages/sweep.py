@@ -13,7 +13,7 @@ from stages.command import InputError
 from stages.compute import ComputeSection, precision, set_up
 from stages.dataset import load_raw
 from stages.params import Section, read, read_all
-from stages.poison import AttackSection, attack
+from stages.poison import AttackSection, attack, channel
 from stages.train import TrainSection
 
 if TYPE_CHECKING:
@@ -99,7 +99,8 @@ def prepare(section: SweepSection) -> "Bench":
     for common in section.common(read(AttackSection, "attack")):
         chosen = attack(common.name)
         label_map = label_maps.build(common.label_map, common.target, common.source, train.classes)
-        arms.append(Arm(common, chosen, label_map, *chosen.trigger(test, label_map=label_map)))
+        triggered = chosen.trigger(test, label_map=label_map)
+        arms.append(Arm(common, chosen, label_map, channel(common.channel), *triggered))
     return Bench(
         train, test, tuple(arms), learning, compute.model_copy(update={"device": device.type, "precision": number})
     )

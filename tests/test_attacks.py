@@ -7,26 +7,52 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages import label_maps, parts
+from stages import label_maps, networks, parts
 from stages.attacks import Attack
 from stages.attacks.badnets import BadNets
 from stages.command import InputError
 from stages.dataset import Dataset, clean
+from stages.surrogate import Surrogate
 from tests.conftest import PROJECT
 
 ATTACKS = parts.names("attacks")
+
+
+def shipped(name: str) -> Attack:
+    """An attack with the knobs that `params.yaml` ships."""
+    knobs = yaml.safe_load((PROJECT / "params.yaml").read_text())["attacks"][name]
+    return parts.find("attacks", name, Attack, "attack.name").model_validate(knobs)
+
+
+ALONE = [name for name in ATTACKS if not shipped(name).companions()]  # none but the poisoned rows
 ALL_TO_ONE = label_maps.AllToOne(target=1, source=None, classes=4)
 
 
 @pytest.fixture(params=ATTACKS)
 def attack(request: pytest.FixtureRequest) -> Attack:
-    """Each attack with the knobs that `params.yaml` ships."""
-    knobs = yaml.safe_load((PROJECT / "params.yaml").read_text())["attacks"][request.param]
-    return parts.find("attacks", request.param, Attack, "attack.name").model_validate(knobs)
+    return shipped(request.param)
+
+
+@pytest.fixture(params=ALONE)
+def alone(request: pytest.FixtureRequest) -> Attack:
+    return shipped(request.param)
+
+
+@pytest.fixture
+def surrogate(noise: Dataset) -> Surrogate:
+    """A network with random weights: enough for a contract."""
+    return Surrogate(networks.build("cnn", noise.images.shape[1:], 4, seed=0).eval(), torch.device("cpu"))
+
+
+def most(attack: Attack) -> float:
+    """The highest rate for which there are companions enough."""
+    companions = attack.companions()
+    return 1 / (1 + companions.ratio) if companions else 1
 
 
 def rng() -> np.random.Generator:
@@ -48,7 +74,8 @@ def test_the_trigger_keeps_shape_and_dtype_and_leaves_its_input_alone(attack: At
 
 
 def test_the_trigger_shows_on_every_image(attack: Attack, noise: Dataset) -> None:
-    assert (attack.apply_trigger(noise.images) != noise.images).any(axis=(1, 2, 3)).all()
+    shows = (attack.apply_trigger(noise.images) != noise.images).any(axis=(1, 2, 3))
+    assert shows.all() if attack.has_trigger else not shows.any()
 
 
 def test_the_trigger_is_the_same_each_time_and_whatever_else_is_in_the_batch(attack: Attack, noise: Dataset) -> None:
@@ -62,55 +89,107 @@ def test_no_image_is_no_problem(attack: Attack, noise: Dataset) -> None:
 
 
 @pytest.mark.parametrize("name", label_maps.names())
-def test_poisoned_rows_are_as_many_as_asked_and_labelled_as_wanted(attack: Attack, noise: Dataset, name: str) -> None:
+def test_poisoned_rows_are_as_many_as_asked_and_labelled_as_wanted(
+    attack: Attack, noise: Dataset, surrogate: Surrogate, name: str
+) -> None:
     label_map = label_maps.build(name, 1, 2, noise.classes)
-    rows, poisoned = attack.poison(noise, rate=0.1, label_map=label_map, rng=rng())
-    assert len(rows) == len(poisoned) == 20
+    rows, poisoned, roles = attack.poison(noise, rate=0.1, label_map=label_map, rng=rng(), surrogate=surrogate)
+    poison = roles == "poison"
+    assert len(rows) == len(poisoned) == len(roles)
+    assert poison.sum() == 20
     assert (np.diff(rows) > 0).all()
-    assert label_map.poisonable(noise.labels)[rows].all()
+    assert label_map.poisonable(noise.labels)[rows[poison]].all()
     assert poisoned.poisoned.all()
-    np.testing.assert_array_equal(poisoned.images, attack.apply_trigger(noise.images[rows]))
-    np.testing.assert_array_equal(poisoned.labels, label_map.goal(noise.labels[rows]))
     np.testing.assert_array_equal(poisoned.true_labels, noise.labels[rows])
+    np.testing.assert_array_equal(poisoned.labels[~poison], noise.labels[rows[~poison]])
+    labels = poisoned.labels[poison]
+    if name == "random":
+        assert (labels != noise.labels[rows[poison]]).all()
+        assert len(set((labels - noise.labels[rows[poison]]) % 4)) == 3
+    else:
+        np.testing.assert_array_equal(labels, label_map.goal(noise.labels[rows[poison]], rng()))
+    shown = poisoned.images[poison]
+    if type(attack).poison_images is Attack.poison_images:
+        np.testing.assert_array_equal(shown, attack.apply_trigger(noise.images[rows[poison]]))
+    assert (shown != noise.images[rows[poison]]).any(axis=(1, 2, 3)).all() == attack.has_trigger
 
 
-def test_the_seed_alone_chooses_the_rows(attack: Attack, noise: Dataset) -> None:
+def test_companions_are_as_many_as_asked_and_keep_their_label(
+    attack: Attack, noise: Dataset, surrogate: Surrogate
+) -> None:
+    one_to_one = label_maps.OneToOne(target=1, source=2, classes=4)
+    companions = attack.companions()
+    rows, poisoned, roles = attack.poison(noise, rate=0.1, label_map=one_to_one, rng=rng(), surrogate=surrogate)
+    assert len(rows) == 20 + (round(20 * companions.ratio) if companions else 0)
+    beside = roles != "poison"
+    assert set(roles[beside]) <= {companions.role if companions else ""}
+    np.testing.assert_array_equal(poisoned.labels[beside], noise.labels[rows[beside]])
+    assert (poisoned.images[beside] != noise.images[rows[beside]]).any(axis=(1, 2, 3)).all()
+    if companions and companions.spared:
+        assert (noise.labels[rows[beside]] != 2).all()
+    if companions:
+        assert companions.role in type(attack).model_fields, "the knob is named as the role"
+
+
+def test_an_attack_that_needs_a_model_says_so(attack: Attack, noise: Dataset) -> None:
+    if not attack.needs_surrogate:
+        attack.poison(noise, rate=0.1, label_map=ALL_TO_ONE, rng=rng())
+        return
+    with pytest.raises(InputError, match=r"attack.surrogate = 'none', but \w+ needs a clean model; allowed: 'clean'"):
+        attack.poison(noise, rate=0.1, label_map=ALL_TO_ONE, rng=rng())
+
+
+def test_the_seed_alone_chooses_the_rows_and_what_they_show(
+    attack: Attack, noise: Dataset, surrogate: Surrogate
+) -> None:
     np.random.seed(1)  # noqa: NPY002, the global state must not matter
-    first, _ = attack.poison(noise, rate=0.1, label_map=ALL_TO_ONE, rng=rng())
+    first = attack.poison(noise, rate=0.1, label_map=ALL_TO_ONE, rng=rng(), surrogate=surrogate)
     np.random.seed(2)  # noqa: NPY002
-    again, _ = attack.poison(noise, rate=0.1, label_map=ALL_TO_ONE, rng=rng())
-    other, _ = attack.poison(noise, rate=0.1, label_map=ALL_TO_ONE, rng=np.random.default_rng(8))
-    np.testing.assert_array_equal(first, again)
-    assert first.tolist() != other.tolist()
+    again = attack.poison(noise, rate=0.1, label_map=ALL_TO_ONE, rng=rng(), surrogate=surrogate)
+    other = attack.poison(noise, rate=0.1, label_map=ALL_TO_ONE, rng=np.random.default_rng(8), surrogate=surrogate)
+    np.testing.assert_array_equal(first.rows, again.rows)
+    np.testing.assert_array_equal(first.data.images, again.data.images)
+    np.testing.assert_array_equal(first.roles, again.roles)
+    assert first.rows.tolist() != other.rows.tolist()
 
 
-def test_less_poison_is_part_of_more(attack: Attack, noise: Dataset) -> None:
-    few, _ = attack.poison(noise, rate=0.05, label_map=ALL_TO_ONE, rng=rng())
-    many, _ = attack.poison(noise, rate=0.5, label_map=ALL_TO_ONE, rng=rng())
+def test_less_poison_is_part_of_more(attack: Attack, noise: Dataset, surrogate: Surrogate) -> None:
+    few, fewer, some = attack.poison(noise, rate=0.05, label_map=ALL_TO_ONE, rng=rng(), surrogate=surrogate)
+    many, more, all_ = attack.poison(noise, rate=most(attack) / 2, label_map=ALL_TO_ONE, rng=rng(), surrogate=surrogate)
+    few, many = few[some == "poison"], many[all_ == "poison"]
     assert set(few) < set(many)
+    there = np.isin(many, few)
+    np.testing.assert_array_equal(fewer.images[some == "poison"], more.images[all_ == "poison"][there])
+    np.testing.assert_array_equal(fewer.labels[some == "poison"], more.labels[all_ == "poison"][there])
 
 
 @pytest.mark.parametrize("name", label_maps.names())
-def test_added_rows_are_as_many_as_asked_of_all_that_are_learnt_from(attack: Attack, noise: Dataset, name: str) -> None:
+def test_added_rows_are_as_many_as_asked_of_all_that_are_learnt_from(
+    alone: Attack, noise: Dataset, surrogate: Surrogate, name: str
+) -> None:
     label_map = label_maps.build(name, 1, 2, noise.classes)
-    rows, _ = attack.poison(noise, rate=0.1, label_map=label_map, rng=rng(), mode="add")
+    knobs: Any = {"rate": 0.1, "label_map": label_map, "surrogate": surrogate}
+    rows, *_ = alone.poison(noise, rng=rng(), mode="add", **knobs)
     assert len(rows) == 22  # 22 of 222
-    replaced, _ = attack.poison(noise, rate=0.1, label_map=label_map, rng=rng())
+    replaced, *_ = alone.poison(noise, rng=rng(), **knobs)
     assert set(replaced) < set(rows)
 
 
-def test_cover_rows_carry_the_trigger_and_keep_their_label(attack: Attack, noise: Dataset) -> None:
+def test_cover_rows_carry_the_trigger_and_keep_their_label(alone: Attack, noise: Dataset, surrogate: Surrogate) -> None:
     one_to_one = label_maps.OneToOne(target=1, source=2, classes=4)
-    rows, poisoned = attack.poison(noise, rate=0.1, cover=0.2, label_map=one_to_one, rng=rng())
+    knobs: Any = {"rate": 0.1, "label_map": one_to_one, "surrogate": surrogate}
+    rows, poisoned, roles = alone.poison(noise, cover=0.2, rng=rng(), **knobs)
     spared = noise.labels[rows] != 2
     assert spared.sum() == 40
+    np.testing.assert_array_equal(roles, np.where(spared, "cover", "poison"))
     assert (np.diff(rows) > 0).all()
     assert poisoned.poisoned.all()
-    np.testing.assert_array_equal(poisoned.images, attack.apply_trigger(noise.images[rows]))
+    if type(alone).poison_images is Attack.poison_images:
+        np.testing.assert_array_equal(poisoned.images, alone.apply_trigger(noise.images[rows]))
     np.testing.assert_array_equal(poisoned.labels, np.where(spared, noise.labels[rows], 1))
-    without, _ = attack.poison(noise, rate=0.1, label_map=one_to_one, rng=rng())
+    without, *_ = alone.poison(noise, rng=rng(), **knobs)
     np.testing.assert_array_equal(rows[~spared], without, err_msg="cover rows must not move the poison")
-    added, _ = attack.poison(noise, rate=0.1, cover=0.2, label_map=one_to_one, rng=rng(), mode="add")
+    added, *_ = alone.poison(noise, cover=0.2, rng=rng(), mode="add", **knobs)
     assert len(added) == 29 + 57  # 10 % and 20 % of 286
 
 
@@ -125,21 +204,21 @@ def test_cover_rows_carry_the_trigger_and_keep_their_label(attack: Attack, noise
         ({"rate": 0.1, "cover": 0.8}, r"attack.cover = 0.8 asks for 160 of 200 .* allows 150; allowed: 0 to 0.75"),
     ],
 )
-def test_shares_that_cannot_be_are_refused(
-    attack: Attack, noise: Dataset, shares: dict[str, Any], message: str
-) -> None:
+def test_shares_that_cannot_be_are_refused(alone: Attack, noise: Dataset, shares: dict[str, Any], message: str) -> None:
     one_to_one = label_maps.OneToOne(target=1, source=2, classes=4)
     with pytest.raises(InputError, match=message):
-        attack.poison(noise, label_map=one_to_one, rng=rng(), **shares)
+        alone.poison(noise, label_map=one_to_one, rng=rng(), **shares)
 
 
 @pytest.mark.parametrize("cover", [0, 0.3])
-def test_the_rate_that_is_said_to_be_allowed_is(attack: Attack, noise: Dataset, cover: float) -> None:
+def test_the_rate_that_is_said_to_be_allowed_is(
+    alone: Attack, noise: Dataset, surrogate: Surrogate, cover: float
+) -> None:
     one_to_one = label_maps.OneToOne(target=1, source=2, classes=4)
-    knobs: Any = {"label_map": one_to_one, "cover": cover, "mode": "add"}
+    knobs: Any = {"label_map": one_to_one, "cover": cover, "mode": "add", "surrogate": surrogate}
     with pytest.raises(InputError) as error:
-        attack.poison(noise, rate=0.6, rng=rng(), **knobs)
-    _, poisoned = attack.poison(noise, rate=float(str(error.value).rpartition(" ")[2]), rng=rng(), **knobs)
+        alone.poison(noise, rate=0.6, rng=rng(), **knobs)
+    _, poisoned, _ = alone.poison(noise, rate=float(str(error.value).rpartition(" ")[2]), rng=rng(), **knobs)
     assert (poisoned.labels != poisoned.true_labels).sum() == 50, "all rows of the source class"
 
 
@@ -163,20 +242,26 @@ def test_rows_with_boxes_are_left_as_they_are(attack: Attack, noise: Dataset) ->
     triggered = attack.apply_trigger_to(data)
     assert triggered.shape == before.shape
     assert triggered.dtype == np.uint8
-    assert (triggered != before).any(axis=(1, 2, 3)).all()
+    assert (triggered != before).any(axis=(1, 2, 3)).all() == attack.has_trigger
     np.testing.assert_array_equal(data.images, before)
     np.testing.assert_array_equal(data.boxes, boxes)
     np.testing.assert_array_equal(triggered[5:6], attack.apply_trigger_to(data[5:6]))
 
 
 def test_rate_zero_poisons_nothing(attack: Attack, noise: Dataset) -> None:
-    rows, poisoned = attack.poison(noise, rate=0, label_map=ALL_TO_ONE, rng=rng())
+    rows, poisoned, _ = attack.poison(noise, rate=0, label_map=ALL_TO_ONE, rng=rng())
     assert len(rows) == len(poisoned) == 0
 
 
 def test_a_rate_of_less_than_a_row_is_refused(attack: Attack, noise: Dataset) -> None:
     with pytest.raises(InputError, match=r"attack.rate = 0.001 .* 200 training rows; allowed: .* at least 0.005"):
         attack.poison(noise, rate=0.001, label_map=ALL_TO_ONE, rng=rng())
+
+
+def test_companions_beyond_the_rows_there_are_are_refused(attack: Attack, noise: Dataset) -> None:
+    if companions := attack.companions():
+        with pytest.raises(InputError, match=rf"attack.rate × attacks.\w+.{companions.role} = .* asks for .* allows"):
+            attack.poison(noise, rate=most(attack) + 0.02, label_map=ALL_TO_ONE, rng=rng())
 
 
 def test_a_rate_above_what_the_label_map_allows_is_refused(attack: Attack, noise: Dataset) -> None:
@@ -202,6 +287,11 @@ def test_an_attack_says_where_it_comes_from_and_what_its_knobs_mean(attack: Atta
     for name, field in type(attack).model_fields.items():
         assert field.description, f"{name} has no description"
         assert not field.is_required(), f"{name} has no default"
+        if field.annotation in (int, float):
+            bounds = {type(bound).__name__ for bound in field.metadata}
+            assert bounds & {"Ge", "Gt"}, f"{name} has no lower bound"
+            assert bounds & {"Le", "Lt"}, f"{name} has no upper bound"
+    assert type(attack).label_map in label_maps.names()
     with pytest.raises(ValueError, match="extra"):
         type(attack).model_validate({"no_such_knob": 1})
 
@@ -257,7 +347,7 @@ def test_badnets_refuses_what_does_not_fit_the_image(knobs: dict[str, Any], mess
         BadNets.model_validate(knobs).apply_trigger(np.zeros((1, 28, 28, 1), dtype=np.uint8))
 
 
-def test_contract_runs_without_warnings(attack: Attack, noise: Dataset) -> None:
+def test_contract_runs_without_warnings(attack: Attack, noise: Dataset, surrogate: Surrogate) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        attack.poison(noise, rate=1, label_map=ALL_TO_ONE, rng=rng())
+        attack.poison(noise, rate=most(attack), label_map=ALL_TO_ONE, rng=rng(), surrogate=surrogate)

@@ -19,7 +19,7 @@ LABEL_MAP = AllToOne(target=1, source=None, classes=4)
 
 def poison(data: Dataset, folder: Path, rate: float = 0.1) -> np.ndarray:
     attack, rng = BadNets(), np.random.default_rng(0)
-    rows, poisoned = attack.poison(data, rate=rate, label_map=LABEL_MAP, rng=rng)
+    rows, poisoned, _ = attack.poison(data, rate=rate, label_map=LABEL_MAP, rng=rng)
     dataset.save_raw(folder / "raw", data, data)
     dataset.save_poisoned(folder / "poisoned", rows, poisoned)
     dataset.save_triggered(folder / "poisoned", *attack.trigger(data, label_map=LABEL_MAP))
@@ -51,7 +51,7 @@ def test_the_poisoned_set_is_the_raw_one_but_for_the_manifest(noise: Dataset, tm
 def test_added_rows_come_after_the_clean_ones(noise: Dataset, tmp_path: Path) -> None:
     boxes = np.random.default_rng(1).uniform(0, 9, (200, 4, 2)).astype(np.float32)
     noise = replace(noise, boxes=boxes)
-    rows, poisoned = BadNets().poison(noise, rate=0.1, label_map=LABEL_MAP, rng=np.random.default_rng(0), mode="add")
+    rows, poisoned, _ = BadNets().poison(noise, rate=0.1, label_map=LABEL_MAP, rng=np.random.default_rng(0), mode="add")
     dataset.save_raw(tmp_path / "raw", noise, noise)
     dataset.save_poisoned(tmp_path / "poisoned", rows, poisoned, added=True)
     data = dataset.load_poisoned(tmp_path / "raw", tmp_path / "poisoned")
@@ -65,8 +65,8 @@ def test_added_rows_come_after_the_clean_ones(noise: Dataset, tmp_path: Path) ->
 
 
 def test_the_manifest_tells_poison_from_cover(noise: Dataset, tmp_path: Path) -> None:
-    rows, poisoned = BadNets().poison(noise, rate=0.1, label_map=LABEL_MAP, rng=np.random.default_rng(0))
-    dataset.save_poisoned(tmp_path, rows, poisoned, cover=np.arange(20) < 5)
+    rows, poisoned, _ = BadNets().poison(noise, rate=0.1, label_map=LABEL_MAP, rng=np.random.default_rng(0))
+    dataset.save_poisoned(tmp_path, rows, poisoned, roles=np.where(np.arange(20) < 5, "cover", "poison"))
     manifest = dataset.read_manifest(tmp_path)
     assert manifest["role"].tolist() == ["cover"] * 5 + ["poison"] * 15
     assert manifest["row"].tolist() == rows.tolist()

@@ -18,6 +18,7 @@ TABLE = {
     "all-to-all": ([1, 1, 1, 1, 1], [1, 1, 1, 1, 1], [1, 2, 3, 0, 3]),
     "one-to-one": ([1, 0, 0, 0, 0], [1, 0, 0, 0, 0], [2, 2, 2, 2, 2]),
     "clean-label": ([0, 0, 1, 0, 1], [1, 1, 0, 1, 0], [2, 2, 2, 2, 2]),
+    "random": ([1, 1, 1, 1, 1], [1, 1, 1, 1, 1], [3, 3, 0, 0, 3]),  # any but its own, as this generator has it
 }
 
 
@@ -36,13 +37,13 @@ def test_who_is_hit_and_into_what(name: str) -> None:
     poisonable, attackable, goal = TABLE[name]
     assert built.poisonable(LABELS).tolist() == [bool(row) for row in poisonable]
     assert built.attackable(LABELS).tolist() == [bool(row) for row in attackable]
-    assert built.goal(LABELS).tolist() == goal
+    assert built.goal(LABELS, np.random.default_rng(0)).tolist() == goal
 
 
 @given(labels=arrays(np.int64, st.integers(0, 50), elements=st.integers(0, 3)), name=st.sampled_from(sorted(TABLE)))
 def test_goals_are_classes_and_no_attackable_row_is_there_already(labels: np.ndarray, name: str) -> None:
     built = label_maps.build(name, "speed-limit", 0, CLASSES)
-    goal, attackable = built.goal(labels), built.attackable(labels)
+    goal, attackable = built.goal(labels, np.random.default_rng(0)), built.attackable(labels)
     assert goal.dtype == np.int64
     assert goal.shape == attackable.shape == built.poisonable(labels).shape == labels.shape
     assert attackable.dtype == built.poisonable(labels).dtype == bool
@@ -53,7 +54,7 @@ def test_goals_are_classes_and_no_attackable_row_is_there_already(labels: np.nda
 def test_labels_are_left_alone(label_map: LabelMap) -> None:
     labels = LABELS.copy()
     labels.setflags(write=False)
-    assert not np.shares_memory(label_map.goal(labels), labels)
+    assert not np.shares_memory(label_map.goal(labels, np.random.default_rng(0)), labels)
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ def test_every_network_learns_real_digits_and_the_trigger(name: str, large: bool
     label_map = AllToOne(target=8, source=None, classes=10)
     step, batch_size, pixel = (4, 64, (0, 0)) if large else (1, 32, (3, 3))
     attack, train, test = BadNets(pixels=[pixel]), thinned(digits.train, step), thinned(digits.test, step)
-    rows, changed = attack.poison(train, rate=0.05, label_map=label_map, rng=np.random.default_rng(1))
+    rows, changed, _ = attack.poison(train, rate=0.05, label_map=label_map, rng=np.random.default_rng(1))
     images, labels = train.images.copy(), train.labels.copy()
     images[rows], labels[rows] = changed.images, changed.labels
     poisoned = Dataset(images, labels, train.true_labels, train.poisoned, train.classes)

@@ -24,7 +24,12 @@ STAGES: dict[str, Any] = {
 }
 # check runs when a name in params.yaml changes, the others always: none makes anything that could be out of date.
 WITH_DEPS = sorted(set(STAGES) - set(NO_RESULT))
-CHOSEN = {"attacks": "${attack.name}", "datasets": "${data.name}", "networks": "${train.network}"}
+CHOSEN = {
+    "attacks": "${attack.name}",
+    "channels": "${attack.channel}",
+    "datasets": "${data.name}",
+    "networks": "${train.network}",
+}
 
 
 @cache
@@ -85,7 +90,7 @@ def test_every_section_of_the_params_is_read_by_a_stage() -> None:
     assert set(PARAMS) == read
 
 
-@pytest.mark.parametrize(("kind", "section"), [("attacks", "attacks"), ("datasets", "datasets")])
+@pytest.mark.parametrize(("kind", "section"), [(kind, kind) for kind in ("attacks", "channels", "datasets")])
 def test_every_part_has_its_knobs_in_the_params(kind: str, section: str) -> None:
     assert sorted(PARAMS[section]) == parts.names(kind), f"params.yaml: {section} must name each file of stages/{kind}"
 

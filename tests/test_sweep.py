@@ -303,7 +303,7 @@ def test_attacks_share_the_clean_model_of_a_seed() -> None:
 
 
 def test_the_store_keeps_what_it_is_given(tmp_path: Path) -> None:
-    outcome = Outcome(7, Share(1, 3), Share(2, 3), 0.1, 0.05, 0.2)
+    outcome = Outcome(7, Share(1, 3), Share(2, 3), Share(1, 3), 0.1, 0.05, 0.2)
     CellStore(tmp_path / "deep/down.db").put({"a": outcome, "b": outcome._replace(seconds=1.5, warned=("hm",))})
     store = CellStore(tmp_path / "deep/down.db")
     assert store.get(["a", "b", "c"]) == {"a": outcome, "b": outcome._replace(seconds=1.5, warned=("hm",))}

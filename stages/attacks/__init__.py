@@ -2,31 +2,55 @@
 
 import warnings
 from abc import ABC, abstractmethod
-from dataclasses import replace
-from math import floor
-from typing import Literal, final
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, final
 
 import numpy as np
 
+from stages.channels import Channel
 from stages.command import InputError
 from stages.dataset import Dataset
+from stages.draws import Companions, Draw, Mode, Role, draw
 from stages.images import BLOCK, Images
 from stages.label_maps import LabelMap
 from stages.params import Section
 
-Mode = Literal["replace", "add"]  # the article's way, and that of BadNets' authors
+if TYPE_CHECKING:
+    from stages.surrogate import Surrogate
+
+
+class Poison(NamedTuple):
+    """What an attacker made of a training set.
+
+    Attributes:
+        rows: int64 `[k]`, ascending, the rows that were changed or copied.
+        data: Those k rows after the attack.
+        roles: str `[k]`, the `Role` of each.
+    """
+
+    rows: np.ndarray
+    data: Dataset
+    roles: np.ndarray
 
 
 class Attack(Section, ABC):
     """A trigger. Its fields are its knobs, read from `attacks.<name>` in `params.yaml`.
 
     An author writes the fields and `apply_trigger`; who is poisoned, how often and with which label is settled here,
-    alike for every attack.
+    alike for every attack. What a paper wants beyond that, its attack says by overriding one of the others.
+
+    Attributes:
+        label_map: The paper's label map, with which `make attacks` compares the attack.
+        has_trigger: Whether there is anything to see; False for a control that changes labels only.
+        needs_surrogate: Whether `poison_images` needs a clean model like the victim's.
     """
+
+    label_map: ClassVar[str] = "all-to-one"
+    has_trigger: ClassVar[bool] = True
+    needs_surrogate: ClassVar[bool] = False
 
     @abstractmethod
     def apply_trigger(self, images: np.ndarray) -> np.ndarray:
-        """Puts the trigger on every image.
+        """Puts the trigger on every image, as the attacker does it with a model in use.
 
         Args:
             images: uint8 `[n, h, w, c]`; left as it is.
@@ -49,6 +73,26 @@ class Attack(Section, ABC):
         """
         return self.apply_trigger(data.images)
 
+    def poison_images(
+        self, data: Dataset, *, role: Role, rng: np.random.Generator, surrogate: "Surrogate | None"
+    ) -> np.ndarray:
+        """What training rows show: the trigger, unless the paper wants something else in training than in use.
+
+        Args:
+            data: The rows to change, in the order in which they were drawn; left as it is.
+            role: What they are for: "poison", "cover" or "noise".
+            rng: For randomness. Draw row by row: then the poison at a low rate is part of that at a higher one.
+            surrogate: A clean model like the victim's; there if `needs_surrogate`.
+
+        Returns:
+            uint8 `[n, h, w, c]`, a new array.
+        """
+        return self.apply_trigger_to(data)
+
+    def companions(self) -> Companions | None:
+        """The rows that the attack wants beside the poisoned ones, if it wants any."""
+        return None
+
     @final
     def poison(
         self,
@@ -59,7 +103,9 @@ class Attack(Section, ABC):
         rng: np.random.Generator,
         mode: Mode = "replace",
         cover: float = 0,
-    ) -> tuple[np.ndarray, Dataset]:
+        channel: Channel | None = None,
+        surrogate: "Surrogate | None" = None,
+    ) -> Poison:
         """Poisons a share of a training set.
 
         The rows are a prefix of one permutation of the poisonable rows, so with an equally seeded `rng` the poison at
@@ -71,35 +117,48 @@ class Attack(Section, ABC):
             data: The clean training set; only the chosen images are read.
             rate: Poisoned rows as a share of all rows that the learner gets, 0 to 1; below 1 where rows are added.
             label_map: Who may be poisoned, and into what.
-            rng: Draws the permutation.
+            rng: Draws the rows, and all else that is random.
             mode: "replace" if the chosen rows are changed themselves, "add" if changed copies come beside them.
             cover: Cover rows, as a share of all rows that the learner gets.
-
-        Returns:
-            The chosen rows, int64 `[k]` ascending, and those rows after the attack. Cover rows are those that the label
-            map spares.
+            channel: What the data come through, which may give some of the rows their true label back; None: nothing.
+            surrogate: A clean model, if the attack needs one.
 
         Raises:
-            InputError: If a rate rounds to no row although it is above 0, or asks for more rows than there are, or if
-                the trigger changes none of the chosen images.
+            InputError: If a rate rounds to no row although it is above 0, or asks for more rows than there are, if
+                the trigger changes none of the chosen images, or if the surrogate is missing.
         """
-        poisonable = label_map.poisonable(data.labels)
-        if mode == "add" and rate + cover >= 1:
+        draws = draw(
+            data.labels,
+            label_map,
+            rate=rate,
+            cover=cover,
+            companions=self.companions(),
+            mode=mode,
+            rng=rng,
+            attack=f"attacks.{self.name()}",
+        )
+        if self.needs_surrogate and surrogate is None and len(draws[0].rows):
             raise InputError(
-                f"params.yaml: attack.rate = {rate} and attack.cover = {cover} leave no room for the clean rows, which "
-                "attack.mode = add keeps; allowed: together below 1"
+                f"params.yaml: attack.surrogate = 'none', but {self.name()} needs a clean model; allowed: 'clean'"
             )
-        chosen_of = []
-        for key, share, other, among in (("rate", rate, cover, poisonable), ("cover", cover, rate, ~poisonable)):
-            candidates = np.flatnonzero(among)
-            count = _row_count(f"attack.{key}", share, other, len(data), len(candidates), mode)
-            chosen_of.append(rng.permutation(candidates)[:count])
-        rows = np.sort(np.concatenate(chosen_of))
-        chosen = data[rows]
-        poisoned = self._triggered(chosen, label_map)
-        poisoned = replace(poisoned, labels=np.where(poisonable[rows], poisoned.labels, chosen.labels))
-        _check_visible(chosen.images, poisoned.images, np.ones(len(rows), bool), "poisoned")
-        return rows, poisoned
+        # Each purpose has a generator of its own, so that what one draws does not move the others.
+        label_rng, *image_rngs = rng.spawn(1 + len(draws))
+        parts = []
+        for each, image_rng in zip(draws, image_rngs, strict=True):
+            chosen = data[each.rows]
+            images = self.poison_images(chosen, role=each.role, rng=image_rng, surrogate=surrogate)
+            if self.has_trigger:
+                _check_visible(chosen.images, images, np.ones(len(chosen), bool), f"{each.role} training")
+            labels, roles = self._labels(each, chosen, label_map, channel, label_rng)
+            parts.append((each.rows, images, labels, roles))
+        rows, images, labels, roles = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        order = np.argsort(rows)
+        rows, true_labels = rows[order], data.labels[rows[order]]
+        boxes = None if data.boxes is None else data.boxes[rows]
+        touched = np.ones(len(rows), dtype=bool)
+        return Poison(
+            rows, Dataset(images[order], labels[order], true_labels, touched, data.classes, boxes), roles[order]
+        )
 
     @final
     def trigger(self, data: Dataset, *, label_map: LabelMap) -> tuple[Dataset, np.ndarray]:
@@ -115,13 +174,30 @@ class Attack(Section, ABC):
         attackable = label_map.attackable(data.true_labels)
         if not attackable.any():
             raise InputError("no test row is attackable: the class under attack does not occur in the test set")
-        triggered = self._triggered(data, label_map)
-        _check_visible(data.images, triggered.images, attackable, "attackable test")
-        return triggered, attackable
+        images, goal = self.apply_trigger_to(data), label_map.goal(data.true_labels, np.random.default_rng(0))
+        if self.has_trigger:
+            _check_visible(data.images, images, attackable, "attackable test")
+        touched = np.ones(len(data), dtype=bool)
+        return Dataset(images, goal, data.true_labels, touched, data.classes, data.boxes), attackable
 
-    def _triggered(self, data: Dataset, label_map: LabelMap) -> Dataset:
-        images, goal = self.apply_trigger_to(data), label_map.goal(data.true_labels)
-        return replace(data, images=images, labels=goal, poisoned=np.ones(len(data), dtype=bool))
+    @classmethod
+    def name(cls) -> str:
+        """As in `attack.name`."""
+        return cls.__module__.rpartition(".")[2]
+
+    @staticmethod
+    def _labels(
+        drawn: Draw, chosen: Dataset, label_map: LabelMap, channel: Channel | None, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What the learner is told of the rows, and their roles in the end."""
+        roles = np.full(len(chosen), drawn.role, dtype="<U8")
+        if drawn.role != "poison":
+            return chosen.labels, roles
+        goal_rng, channel_rng = rng.spawn(2)
+        goal = label_map.goal(chosen.labels, goal_rng)
+        if channel is not None:
+            roles[~channel.passes(goal == chosen.labels, len(chosen.classes), channel_rng)] = "outvoted"
+        return np.where(roles == "poison", goal, chosen.labels), roles
 
 
 def _check_visible(before: np.ndarray, after: np.ndarray, rows: np.ndarray, what: str) -> None:
@@ -131,23 +207,3 @@ def _check_visible(before: np.ndarray, after: np.ndarray, rows: np.ndarray, what
         raise InputError(f"the trigger changes no pixel of any of the {unchanged} {what} images; see attacks.*")
     if unchanged:
         warnings.warn(f"the trigger changes no pixel of {unchanged} of {rows.sum()} {what} images", stacklevel=3)
-
-
-def _row_count(key: str, share: float, other: float, rows: int, available: int, mode: Mode) -> int:
-    """How many rows a share of all that the learner gets is, of which another share is taken, too."""
-    if mode == "replace":
-        whole, most = float(rows), available / rows
-    else:
-        whole, most = rows / (1 - share - other), available * (1 - other) / (rows + available)
-    count = int(share * whole + 0.5)
-    if share > 0 and count == 0:
-        raise InputError(
-            f"params.yaml: {key} = {share} is less than one of {whole:.0f} training rows; "
-            f"allowed: 0 for none, or at least {1 / whole:.2g}"
-        )
-    if count > available:
-        raise InputError(
-            f"params.yaml: {key} = {share} asks for {count} of {whole:.0f} training rows, but the label map allows "
-            f"{available}; allowed: 0 to {floor(most * 1e6) / 1e6:g}"
-        )
-    return count

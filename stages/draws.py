@@ -1,0 +1,114 @@
+"""Which rows an attacker takes, and for what; counted as shares of all rows that the learner gets."""
+
+from math import floor
+from typing import Literal, NamedTuple, TypeAlias
+
+import numpy as np
+
+from stages.command import InputError
+from stages.label_maps import LabelMap
+
+Mode = Literal["replace", "add"]  # the article's way, and that of BadNets' authors
+# What a row is for, as in the column `role` of the manifest. All but `poison` keep their label. The channel makes
+# `outvoted` ones of some that were meant as poison.
+Role: TypeAlias = Literal["poison", "cover", "noise", "outvoted"]
+
+
+class Companions(NamedTuple):
+    """Rows that an attack wants beside the poisoned ones, with their true label.
+
+    Attributes:
+        role: What they are for.
+        ratio: How many of them for each poisoned row, 0 or more; a knob of the attack, named as the role.
+        spared: Whether they come from the rows that the label map spares, or from all that are not poisoned.
+    """
+
+    role: Literal["cover", "noise"]
+    ratio: float
+    spared: bool = False
+
+
+class Draw(NamedTuple):
+    """Rows that serve the same end.
+
+    Attributes:
+        role: What they are for.
+        rows: int64 `[k]`, in the order in which they were drawn: that of fewer rows is the beginning of that of more.
+    """
+
+    role: Role
+    rows: np.ndarray
+
+
+def draw(
+    labels: np.ndarray,
+    label_map: LabelMap,
+    *,
+    rate: float,
+    cover: float,
+    companions: Companions | None,
+    mode: Mode,
+    rng: np.random.Generator,
+    attack: str = "attack",
+) -> list[Draw]:
+    """Draws the poisoned rows, cover rows, and an attack's companions.
+
+    Args:
+        labels: int64 `[n]`, those of the clean training set.
+        label_map: Who may be poisoned.
+        rate: Poisoned rows as a share of all rows that the learner gets.
+        cover: Cover rows, likewise, out of those that the label map spares.
+        companions: What else the attack wants.
+        mode: "replace" if the rows are changed themselves, "add" if changed copies come beside them.
+        rng: Draws.
+        attack: The attack's section in `params.yaml`, for messages.
+
+    Returns:
+        The poisoned rows first; no row is in two of them.
+
+    Raises:
+        InputError: If a share rounds to no row although it is above 0, or asks for more rows than there are.
+    """
+    poisonable = label_map.poisonable(labels)
+    key = f"attack.rate × {attack}.{companions.role}" if companions else ""
+    beside = rate * companions.ratio if companions else 0.0
+    if mode == "add" and rate + cover + beside >= 1:
+        also = f" and {key} = {beside:g}" if beside else ""
+        raise InputError(
+            f"params.yaml: attack.rate = {rate} and attack.cover = {cover}{also} leave no room for the clean rows, "
+            "which attack.mode = add keeps; allowed: together below 1"
+        )
+    total, free = rate + cover + beside, np.ones(len(labels), dtype=bool)
+    draws = []
+
+    def take(role: Role, name: str, share: float, among: np.ndarray) -> None:
+        count = _count(name, share, total - share, len(labels), int((among & free).sum()), mode)
+        shuffled = rng.permutation(np.flatnonzero(among))
+        draws.append(Draw(role, shuffled[free[shuffled]][:count]))
+        free[draws[-1].rows] = False
+
+    take("poison", "attack.rate", rate, poisonable)
+    take("cover", "attack.cover", cover, ~poisonable)
+    if companions:
+        take(companions.role, key, beside, ~poisonable if companions.spared else np.ones_like(poisonable))
+    return draws
+
+
+def _count(key: str, share: float, other: float, rows: int, available: int, mode: Mode) -> int:
+    """How many rows a share of all that the learner gets is, of which another share is taken, too."""
+    if mode == "replace":
+        whole, most = float(rows), available / rows
+    else:
+        whole, most = rows / (1 - share - other), available * (1 - other) / (rows + available)
+    count = int(share * whole + 0.5)
+    if share > 0 and count == 0:
+        raise InputError(
+            f"params.yaml: {key} = {share:g} is less than one of {whole:.0f} training rows; "
+            f"allowed: 0 for none, or at least {1 / whole:.2g}"
+        )
+    if count > available:
+        raise InputError(
+            f"params.yaml: {key} = {share:g} asks for {count} of {whole:.0f} training rows, but the label map allows "
+            f"{available}; allowed: 0 to {floor(most * 1e6) / 1e6:g}"
+        )
+    return count

@@ -1,0 +1,48 @@
+"""How much a trigger shows: the usual measures of how alike two images are. Pure functions of arrays."""
+
+import numpy as np
+
+SAMPLE = 2000  # images that SSIM looks at, evenly spaced: it takes a tenth of a millisecond for each, or more
+
+
+def psnr(before: np.ndarray, after: np.ndarray) -> float:
+    """Peak signal-to-noise ratio in dB, 10 log10(255² / mean squared error) over all pixels of all images.
+
+    Args:
+        before: uint8 `[n, h, w, c]`.
+        after: The same images with the trigger.
+
+    Returns:
+        0 or more, infinite if nothing differs; above 40 is hard to see.
+
+    >>> psnr(np.zeros((1, 2, 2, 1), np.uint8), np.full((1, 2, 2, 1), 255, np.uint8))
+    0.0
+    """
+    from skimage.metrics import peak_signal_noise_ratio  # a third of a second
+
+    if np.array_equal(before, after):
+        return float("inf")
+    return float(peak_signal_noise_ratio(before, after, data_range=255))
+
+
+def ssim(before: np.ndarray, after: np.ndarray) -> float:
+    """Structural similarity (Wang et al. 2004, https://doi.org/10.1109/TIP.2003.819861), the mean over images.
+
+    Windows are 7×7, or as large as the image allows; channels are averaged. Of many images, `SAMPLE` are looked at.
+
+    Args:
+        before: uint8 `[n, h, w, c]`, n at least 1.
+        after: The same images with the trigger.
+
+    Returns:
+        -1 to 1; 1 if nothing differs.
+    """
+    from skimage.metrics import structural_similarity
+
+    rows = np.unique(np.linspace(0, len(before) - 1, min(len(before), SAMPLE)).round().astype(np.int64))
+    side = min(7, *before.shape[1:3])
+    window = side - (side + 1) % 2  # odd
+    pairs = ((before[row], after[row]) for row in rows)
+    return float(
+        np.mean([structural_similarity(*pair, win_size=window, channel_axis=-1, data_range=255) for pair in pairs])
+    )
