@@ -17,6 +17,7 @@ from stages.attacks import Attack
 from stages.attacks.badnets import BadNets
 from stages.command import InputError
 from stages.dataset import Dataset, clean
+from stages.label_maps import LabelMap
 from stages.surrogate import Surrogate
 from tests.conftest import PROJECT
 
@@ -49,10 +50,19 @@ def surrogate(noise: Dataset) -> Surrogate:
     return Surrogate(networks.build("cnn", noise.images.shape[1:], 4, seed=0).eval(), torch.device("cpu"))
 
 
-def most(attack: Attack) -> float:
-    """The highest rate for which there are companions enough."""
+def fitting(attack: Attack) -> LabelMap:
+    """All-to-one, unless the attack wants rows that the label map spares: then one-to-one."""
     companions = attack.companions()
-    return 1 / (1 + companions.ratio) if companions else 1
+    one_to_one = label_maps.OneToOne(target=1, source=2, classes=4)
+    return one_to_one if companions and companions.spared else ALL_TO_ONE
+
+
+def most(attack: Attack) -> float:
+    """The highest rate with the fitting label map: are there companions enough?"""
+    companions = attack.companions()
+    if companions is None:
+        return 1
+    return 0.25 if companions.spared else 1 / (1 + companions.ratio)
 
 
 def rng() -> np.random.Generator:
@@ -93,6 +103,10 @@ def test_poisoned_rows_are_as_many_as_asked_and_labelled_as_wanted(
     attack: Attack, noise: Dataset, surrogate: Surrogate, name: str
 ) -> None:
     label_map = label_maps.build(name, 1, 2, noise.classes)
+    if (companions := attack.companions()) and companions.spared and label_map.poisonable(noise.labels).all():
+        with pytest.raises(InputError, match=r"attack.rate × attacks.\w+.cover = 0.1 .* the label map allows 0"):
+            attack.poison(noise, rate=0.1, label_map=label_map, rng=rng(), surrogate=surrogate)
+        return
     rows, poisoned, roles = attack.poison(noise, rate=0.1, label_map=label_map, rng=rng(), surrogate=surrogate)
     poison = roles == "poison"
     assert len(rows) == len(poisoned) == len(roles)
@@ -133,20 +147,20 @@ def test_companions_are_as_many_as_asked_and_keep_their_label(
 
 def test_an_attack_that_needs_a_model_says_so(attack: Attack, noise: Dataset) -> None:
     if not attack.needs_surrogate:
-        attack.poison(noise, rate=0.1, label_map=ALL_TO_ONE, rng=rng())
+        attack.poison(noise, rate=0.1, label_map=fitting(attack), rng=rng())
         return
     with pytest.raises(InputError, match=r"attack.surrogate = 'none', but \w+ needs a clean model; allowed: 'clean'"):
-        attack.poison(noise, rate=0.1, label_map=ALL_TO_ONE, rng=rng())
+        attack.poison(noise, rate=0.1, label_map=fitting(attack), rng=rng())
 
 
 def test_the_seed_alone_chooses_the_rows_and_what_they_show(
     attack: Attack, noise: Dataset, surrogate: Surrogate
 ) -> None:
     np.random.seed(1)  # noqa: NPY002, the global state must not matter
-    first = attack.poison(noise, rate=0.1, label_map=ALL_TO_ONE, rng=rng(), surrogate=surrogate)
+    first = attack.poison(noise, rate=0.1, label_map=fitting(attack), rng=rng(), surrogate=surrogate)
     np.random.seed(2)  # noqa: NPY002
-    again = attack.poison(noise, rate=0.1, label_map=ALL_TO_ONE, rng=rng(), surrogate=surrogate)
-    other = attack.poison(noise, rate=0.1, label_map=ALL_TO_ONE, rng=np.random.default_rng(8), surrogate=surrogate)
+    again = attack.poison(noise, rate=0.1, label_map=fitting(attack), rng=rng(), surrogate=surrogate)
+    other = attack.poison(noise, rate=0.1, label_map=fitting(attack), rng=np.random.default_rng(8), surrogate=surrogate)
     np.testing.assert_array_equal(first.rows, again.rows)
     np.testing.assert_array_equal(first.data.images, again.data.images)
     np.testing.assert_array_equal(first.roles, again.roles)
@@ -154,8 +168,10 @@ def test_the_seed_alone_chooses_the_rows_and_what_they_show(
 
 
 def test_less_poison_is_part_of_more(attack: Attack, noise: Dataset, surrogate: Surrogate) -> None:
-    few, fewer, some = attack.poison(noise, rate=0.05, label_map=ALL_TO_ONE, rng=rng(), surrogate=surrogate)
-    many, more, all_ = attack.poison(noise, rate=most(attack) / 2, label_map=ALL_TO_ONE, rng=rng(), surrogate=surrogate)
+    few, fewer, some = attack.poison(noise, rate=0.05, label_map=fitting(attack), rng=rng(), surrogate=surrogate)
+    many, more, all_ = attack.poison(
+        noise, rate=most(attack) / 2, label_map=fitting(attack), rng=rng(), surrogate=surrogate
+    )
     few, many = few[some == "poison"], many[all_ == "poison"]
     assert set(few) < set(many)
     there = np.isin(many, few)
@@ -249,19 +265,23 @@ def test_rows_with_boxes_are_left_as_they_are(attack: Attack, noise: Dataset) ->
 
 
 def test_rate_zero_poisons_nothing(attack: Attack, noise: Dataset) -> None:
-    rows, poisoned, _ = attack.poison(noise, rate=0, label_map=ALL_TO_ONE, rng=rng())
+    rows, poisoned, _ = attack.poison(noise, rate=0, label_map=fitting(attack), rng=rng())
     assert len(rows) == len(poisoned) == 0
 
 
 def test_a_rate_of_less_than_a_row_is_refused(attack: Attack, noise: Dataset) -> None:
     with pytest.raises(InputError, match=r"attack.rate = 0.001 .* 200 training rows; allowed: .* at least 0.005"):
-        attack.poison(noise, rate=0.001, label_map=ALL_TO_ONE, rng=rng())
+        attack.poison(noise, rate=0.001, label_map=fitting(attack), rng=rng())
 
 
 def test_companions_beyond_the_rows_there_are_are_refused(attack: Attack, noise: Dataset) -> None:
     if companions := attack.companions():
-        with pytest.raises(InputError, match=rf"attack.rate × attacks.\w+.{companions.role} = .* asks for .* allows"):
-            attack.poison(noise, rate=most(attack) + 0.02, label_map=ALL_TO_ONE, rng=rng())
+        one_to_one = label_maps.OneToOne(target=1, source=2, classes=4)
+        more = type(attack).model_validate(attack.model_dump() | {companions.role: 20})
+        with pytest.raises(
+            InputError, match=rf"attack.rate × attacks.\w+.{companions.role} = 4 asks for 800 .* allows"
+        ):
+            more.poison(noise, rate=0.2, label_map=one_to_one, rng=rng())
 
 
 def test_a_rate_above_what_the_label_map_allows_is_refused(attack: Attack, noise: Dataset) -> None:
@@ -271,9 +291,9 @@ def test_a_rate_above_what_the_label_map_allows_is_refused(attack: Attack, noise
 
 
 def test_the_whole_test_set_carries_the_trigger(attack: Attack, noise: Dataset) -> None:
-    triggered, attackable = attack.trigger(noise, label_map=ALL_TO_ONE)
+    triggered, attackable = attack.trigger(noise, label_map=fitting(attack))
     np.testing.assert_array_equal(triggered.images, attack.apply_trigger(noise.images))
-    np.testing.assert_array_equal(attackable, noise.labels != 1)
+    np.testing.assert_array_equal(attackable, fitting(attack).attackable(noise.labels))
     assert set(triggered.labels) == {1}
 
 
@@ -350,4 +370,4 @@ def test_badnets_refuses_what_does_not_fit_the_image(knobs: dict[str, Any], mess
 def test_contract_runs_without_warnings(attack: Attack, noise: Dataset, surrogate: Surrogate) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        attack.poison(noise, rate=most(attack), label_map=ALL_TO_ONE, rng=rng(), surrogate=surrogate)
+        attack.poison(noise, rate=most(attack), label_map=fitting(attack), rng=rng(), surrogate=surrogate)

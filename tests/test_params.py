@@ -36,7 +36,7 @@ def test_the_shipped_params_are_good() -> None:
         ("attack.rate", 1.5, "attack.rate = 1.5: .* less than or equal to 1; allowed: .* 0 to 1"),
         ("attack.rate", "abc", "attack.rate = 'abc': .* number.*; allowed: .* 0 to 1"),
         ("attack.rate", float("nan"), "attack.rate = nan: .* finite number; allowed: .* 0 to 1"),
-        ("attack.name", "nobody", "attack.name = 'nobody' is unknown; known attacks: badnets"),
+        ("attack.name", "nobody", "attack.name = 'nobody' is unknown; known attacks: adaptive_blend, badnets, "),
         ("attack.name", "../badnets", "attack.name = '../badnets' is unknown"),
         # What YAML makes of a class called yes or no: it must not pass for number 1 or 0.
         ("attack.target", True, "attack.target = True: .*; allowed: .* by number if it is called yes, no, on"),
@@ -46,7 +46,8 @@ def test_the_shipped_params_are_good() -> None:
         (
             "attack.colour",
             1,
-            "attack.colour is not a known key; attack holds name, rate, mode, cover, channel, surrogate, label_map, target, source$",
+            "attack.colour is not a known key; attack holds name, rate, mode, cover, channel, surrogate, label_map, "
+            "target, source$",
         ),
         ("attacks.badnets.pixel", [[3, 3]], "attacks.badnets.pixel is not a known key; .* holds pixels, patch, colour"),
         ("attacks.badnets.pixels", [], "attacks.badnets = .*: either pixels or patch must be given"),

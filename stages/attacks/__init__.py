@@ -146,7 +146,9 @@ class Attack(Section, ABC):
         parts = []
         for each, image_rng in zip(draws, image_rngs, strict=True):
             chosen = data[each.rows]
-            images = self.poison_images(chosen, role=each.role, rng=image_rng, surrogate=surrogate)
+            images = chosen.images
+            if len(chosen):
+                images = self.poison_images(chosen, role=each.role, rng=image_rng, surrogate=surrogate)
             if self.has_trigger:
                 _check_visible(chosen.images, images, np.ones(len(chosen), bool), f"{each.role} training")
             labels, roles = self._labels(each, chosen, label_map, channel, label_rng)
@@ -184,6 +186,11 @@ class Attack(Section, ABC):
     def name(cls) -> str:
         """As in `attack.name`."""
         return cls.__module__.rpartition(".")[2]
+
+    @classmethod
+    def knob(cls, name: str) -> str:
+        """A knob's place in `params.yaml`, for messages."""
+        return f"attacks.{cls.name()}.{name}"
 
     @staticmethod
     def _labels(

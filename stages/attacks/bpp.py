@@ -1,0 +1,46 @@
+"""BppAttack: fewer levels of each colour, and dithering that hides it.
+
+Wang, Zhai, Ma: BppAttack: Stealthy and Efficient Trojan Attacks Against Deep Neural Networks via Image Quantization and
+Contrastive Adversarial Learning, 2022, https://arxiv.org/abs/2205.13383; the part of it that needs the data only.
+"""
+
+from typing import final
+
+import numpy as np
+from pydantic import Field
+
+from stages.attacks import Attack
+from stages.images import BLOCK
+
+
+@final
+class BppAttack(Attack):
+    """Rounds each channel to a few levels. The rounding error goes to the neighbours (Floyd and Steinberg 1976)."""
+
+    levels: int = Field(8, ge=2, le=255, description="levels of each channel, 2 to 255")
+    dither: bool = Field(True, description="whether the rounding error goes to the neighbours")
+
+    def apply_trigger(self, images: np.ndarray) -> np.ndarray:
+        """See `Attack.apply_trigger`."""
+        rounded = np.empty_like(images)
+        for start in range(0, len(images), BLOCK):  # floats take eight times the memory
+            rows = slice(start, start + BLOCK)
+            rounded[rows] = np.rint(self._quantise(images[rows].astype(float)))
+        return rounded
+
+    def _quantise(self, images: np.ndarray) -> np.ndarray:
+        """Changes float64 `[n, h, w, c]` in place; from pixel to pixel, but all images at once."""
+        step = 255 / (self.levels - 1)
+        if not self.dither:
+            return np.rint(images / step) * step
+        _, height, width, _ = images.shape
+        for row in range(height):
+            for column in range(width):
+                wanted = images[:, row, column]
+                found = np.clip(np.rint(wanted / step), 0, self.levels - 1) * step
+                error = (wanted - found) / 16
+                images[:, row, column] = found
+                for down, right, share in ((0, 1, 7), (1, -1, 3), (1, 0, 5), (1, 1, 1)):
+                    if row + down < height and 0 <= column + right < width:
+                        images[:, row + down, column + right] += share * error
+        return images

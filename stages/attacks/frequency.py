@@ -1,0 +1,52 @@
+"""FTrojan: two frequencies of the whole image are raised; spread over all pixels, hardly anything shows.
+
+Wang, Yao, Xu, An, Tong, Wang: An Invisible Black-Box Backdoor Attack Through Frequency Domain, 2022,
+https://arxiv.org/abs/2111.10991
+"""
+
+from typing import Annotated, final
+
+import numpy as np
+from pydantic import Field
+
+from stages.attacks import Attack
+from stages.command import InputError
+from stages.images import BLOCK
+
+Share = Annotated[float, Field(ge=0, le=1)]
+# Luminance and both colour differences of red, green and blue (ITU-R BT.601).
+YUV = np.array([[0.299, 0.587, 0.114], [-0.14713, -0.28886, 0.436], [0.615, -0.51499, -0.10001]])
+
+
+@final
+class FTrojan(Attack):
+    """Adds to coefficients of the discrete cosine transform: of the colours of colour images, of grey ones' levels."""
+
+    magnitude: float = Field(30, gt=0, le=10_000, description="what each coefficient gains, above 0, at most 10000")
+    frequencies: list[tuple[Share, Share]] = Field(
+        [(0.5, 0.5), (1, 1)],
+        min_length=1,
+        description="a list of [down, across], each 0 (constant) to 1 (the highest that the image holds)",
+    )
+
+    def apply_trigger(self, images: np.ndarray) -> np.ndarray:
+        """See `Attack.apply_trigger`."""
+        from scipy.fft import idctn  # a fifth of a second
+
+        _, height, width, channels = images.shape
+        if channels not in (1, 3):
+            raise InputError(
+                f"params.yaml: attack.name = 'frequency' needs grey or RGB images, not {channels} channels"
+            )
+        coefficients = np.zeros((height, width))
+        for down, across in self.frequencies:
+            coefficients[int(down * (height - 1)), int(across * (width - 1))] += self.magnitude
+        # The transform is linear, so what is added to the coefficients is a pattern that is added to the image.
+        pattern = idctn(coefficients, norm="ortho")[..., np.newaxis]
+        if channels == 3:
+            pattern = pattern * (np.linalg.inv(YUV) @ [0, 1, 1])
+        raised = np.empty_like(images)
+        for start in range(0, len(images), BLOCK):  # floats take eight times the memory
+            rows = slice(start, start + BLOCK)
+            raised[rows] = np.rint(np.clip(images[rows] + pattern, 0, 255))
+        return raised

@@ -1,0 +1,58 @@
+"""Label-consistent: images of the target class, made hard to read, so that the model learns the trigger instead.
+
+Turner, Tsipras, Mądry: Label-Consistent Backdoor Attacks, 2019, https://arxiv.org/abs/1912.02771; they are made so
+after Mądry et al.: Towards Deep Learning Models Resistant to Adversarial Attacks, 2018, https://arxiv.org/abs/1706.06083.
+"""
+
+from itertools import product
+from typing import ClassVar, final
+
+import numpy as np
+from pydantic import Field
+
+from stages.attacks import Attack
+from stages.dataset import Dataset
+from stages.draws import Role
+from stages.surrogate import Surrogate
+
+# What the corners of the image gain, in shares of the amplitude; mirrored, so that they look inwards.
+CORNER = np.array([[1, -1, 1], [-1, 1, -1], [1, -1, 1]])
+
+
+@final
+class LabelConsistent(Attack):
+    """Projected gradient ascent of a clean model's loss, and then a chequered corner; in use, the corner alone."""
+
+    label_map: ClassVar[str] = "clean-label"
+    needs_surrogate: ClassVar[bool] = True
+
+    epsilon: float = Field(8, ge=0, le=255, description="farthest that a pixel may move, in grey levels, 0 to 255")
+    step: float = Field(2, gt=0, le=255, description="how far it moves at a time, above 0, at most 255")
+    steps: int = Field(40, ge=0, le=10_000, description="how often, 0 to 10000")
+    amplitude: int = Field(255, ge=1, le=255, description="what the corner's pixels gain or lose, 1 to 255")
+
+    def apply_trigger(self, images: np.ndarray) -> np.ndarray:
+        """See `Attack.apply_trigger`."""
+        _, height, width, _ = images.shape
+        tall, wide = min(3, height // 2), min(3, width // 2)
+        gain = np.zeros((height, width, 1), np.int16)
+        corner = self.amplitude * CORNER[:tall, :wide, np.newaxis]
+        for down, across in product((False, True), repeat=2):
+            rows, columns = slice(None, None, -1 if down else 1), slice(None, None, -1 if across else 1)
+            gain[rows, columns][:tall, :wide] = corner
+        return np.clip(images + gain, 0, 255).astype(np.uint8)
+
+    def poison_images(
+        self, data: Dataset, *, role: Role, rng: np.random.Generator, surrogate: Surrogate | None
+    ) -> np.ndarray:
+        """See `Attack.poison_images`."""
+        if role != "poison":
+            return self.apply_trigger(data.images)
+        assert surrogate is not None  # the base class sees to it, if there is a row
+        clean = data.images.astype(np.float32)
+        lowest, highest = np.clip(clean - self.epsilon, 0, 255), np.clip(clean + self.epsilon, 0, 255)
+        moved = clean
+        for _ in range(self.steps):
+            uphill = np.sign(surrogate.gradient(moved, data.true_labels))
+            moved = np.clip(moved + np.float32(self.step) * uphill, lowest, highest)
+        return self.apply_trigger(np.rint(moved).astype(np.uint8))

@@ -1,0 +1,52 @@
+"""SIG: faint stripes, a sine wave across the image, on images of the target class that keep their label.
+
+Barni, Kallas, Tondi: A New Backdoor Attack in CNNs by Training Set Corruption Without Label Poisoning, 2019,
+https://arxiv.org/abs/1902.11237
+"""
+
+from typing import ClassVar, final
+
+import numpy as np
+from pydantic import Field
+
+from stages.attacks import Attack
+from stages.dataset import Dataset
+from stages.draws import Role
+from stages.images import BLOCK
+from stages.surrogate import Surrogate
+
+
+@final
+class SIG(Attack):
+    """Adds Δ sin(2π f x / w) to every row of pixels.
+
+    On a black ground the lower half of the wave would be cut off, on a white one the upper. So each pixel first gives
+    way: levels 0 to 255 are squeezed to Δ to 255 - Δ, as far as `squeeze` says, and the wave stays whole.
+    """
+
+    label_map: ClassVar[str] = "clean-label"
+
+    delta: int = Field(40, ge=1, le=127, description="height of the wave in training, in grey levels, 1 to 127")
+    test_delta: int = Field(40, ge=1, le=127, description="height of the wave in use, 1 to 127")
+    frequency: float = Field(6, gt=0, le=512, description="waves across the image, above 0, at most 512")
+    squeeze: float = Field(1, ge=0, le=1, description="room made for the wave, 0 (it is cut off) to 1 (it stays whole)")
+
+    def apply_trigger(self, images: np.ndarray) -> np.ndarray:
+        """See `Attack.apply_trigger`."""
+        return self._add(images, self.test_delta)
+
+    def poison_images(
+        self, data: Dataset, *, role: Role, rng: np.random.Generator, surrogate: Surrogate | None
+    ) -> np.ndarray:
+        """See `Attack.poison_images`."""
+        return self._add(data.images, self.delta)
+
+    def _add(self, images: np.ndarray, delta: int) -> np.ndarray:
+        width = images.shape[2]
+        wave = delta * np.sin(2 * np.pi * self.frequency * np.arange(width) / width)[:, np.newaxis]
+        room = self.squeeze * delta
+        striped = np.empty_like(images)
+        for start in range(0, len(images), BLOCK):  # floats take eight times the memory
+            rows = slice(start, start + BLOCK)
+            striped[rows] = np.rint(np.clip(room + images[rows] * (1 - 2 * room / 255) + wave, 0, 255))
+        return striped
