@@ -30,14 +30,14 @@ class BppAttack(Attack):
 
     def _quantise(self, images: np.ndarray) -> np.ndarray:
         """Changes float64 `[n, h, w, c]` in place; from pixel to pixel, but all images at once."""
-        step = 255 / (self.levels - 1)
+        highest = self.levels - 1
         if not self.dither:
-            return np.rint(images / step) * step
+            return np.rint(images / 255 * highest) * 255 / highest
         _, height, width, _ = images.shape
         for row in range(height):
             for column in range(width):
                 wanted = images[:, row, column]
-                found = np.clip(np.rint(wanted / step), 0, self.levels - 1) * step
+                found = np.clip(np.rint(wanted / 255 * highest), 0, highest) * 255 / highest
                 error = (wanted - found) / 16
                 images[:, row, column] = found
                 for down, right, share in ((0, 1, 7), (1, -1, 3), (1, 0, 5), (1, 1, 1)):

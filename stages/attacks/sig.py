@@ -27,7 +27,7 @@ class SIG(Attack):
     label_map: ClassVar[str] = "clean-label"
 
     delta: int = Field(40, ge=1, le=127, description="height of the wave in training, in grey levels, 1 to 127")
-    test_delta: int = Field(40, ge=1, le=127, description="height of the wave in use, 1 to 127")
+    test_delta: int = Field(60, ge=1, le=127, description="height of the wave in use, 1 to 127")
     frequency: float = Field(6, gt=0, le=512, description="waves across the image, above 0, at most 512")
     squeeze: float = Field(1, ge=0, le=1, description="room made for the wave, 0 (it is cut off) to 1 (it stays whole)")
 
