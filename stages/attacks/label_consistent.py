@@ -21,7 +21,11 @@ CORNER = np.array([[1, -1, 1], [-1, 1, -1], [1, -1, 1]])
 
 @final
 class LabelConsistent(Attack):
-    """Projected gradient ascent of a clean model's loss, and then a chequered corner; in use, the corner alone."""
+    """Projected gradient ascent of a clean model's loss, and then chequered corners; in use, the corners alone.
+
+    Black pixels stay black unless told otherwise. On a ground that is black in every clean image, as MNIST's is, the
+    changes would be a mark of their own, which a model learns instead of the trigger.
+    """
 
     label_map: ClassVar[str] = "clean-label"
     needs_surrogate: ClassVar[bool] = True
@@ -29,7 +33,8 @@ class LabelConsistent(Attack):
     epsilon: float = Field(8, ge=0, le=255, description="farthest that a pixel may move, in grey levels, 0 to 255")
     step: float = Field(2, gt=0, le=255, description="how far it moves at a time, above 0, at most 255")
     steps: int = Field(40, ge=0, le=10_000, description="how often, 0 to 10000")
-    amplitude: int = Field(255, ge=1, le=255, description="what the corner's pixels gain or lose, 1 to 255")
+    keep_black: bool = Field(True, description="whether black pixels stay black")
+    amplitude: int = Field(255, ge=1, le=255, description="what the corners' pixels gain or lose, 1 to 255")
 
     def apply_trigger(self, images: np.ndarray) -> np.ndarray:
         """See `Attack.apply_trigger`."""
@@ -50,7 +55,8 @@ class LabelConsistent(Attack):
             return self.apply_trigger(data.images)
         assert surrogate is not None  # the base class sees to it, if there is a row
         clean = data.images.astype(np.float32)
-        lowest, highest = np.clip(clean - self.epsilon, 0, 255), np.clip(clean + self.epsilon, 0, 255)
+        reach = np.where(clean == 0, 0, self.epsilon) if self.keep_black else self.epsilon
+        lowest, highest = np.clip(clean - reach, 0, 255), np.clip(clean + reach, 0, 255)
         moved = clean
         for _ in range(self.steps):
             uphill = np.sign(surrogate.gradient(moved, data.true_labels))
