@@ -52,7 +52,7 @@ def gallery(originals: Dataset, poisoned: Dataset) -> "Figure":
     """
     figure = _figure(1.3 * GALLERY + 0.9, 3.9)
     if not len(poisoned):
-        figure.text(0.5, 0.5, "No training image is poisoned: attack.rate is 0", ha="center", fontsize=15)
+        figure.text(0.5, 0.5, "No training image is poisoned", ha="center", fontsize=15)
         return figure
     axes = figure.subplots(2, GALLERY, squeeze=False)
     for ax in axes.flat:
