@@ -40,9 +40,9 @@ def effective(
         rng: Simulates the votes.
 
     Returns:
-        workers, votes, rate (the intended one), attackers; expected, the effective rate by the closed form; simulated, the
-        same counted; standard_error, how far the closed form lets that stray; needed, the least number of attackers for
-        the wanted rate, missing where not even all workers are enough.
+        workers, votes, rate (the intended one), attackers; expected, the effective rate by the closed form; simulated,
+        the same counted; standard_error, how far the closed form lets that stray; needed, the least number of attackers
+        for the wanted rate, missing where not even all workers are enough.
     """
     found = []
     for rate, count in product(rates, votes):
