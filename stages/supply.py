@@ -15,7 +15,7 @@ import pandas as pd
 from stages.channels.crowdsourcing import Crowdsourcing
 
 POINTS = 40  # steps from no account to all of them that are simulated
-TOLERANCE = 1e-9  # relative, of the closed form: a wanted rate that is just met is met
+TOLERANCE = 1e-8  # relative, of the closed form: a wanted rate that is just met is met
 
 
 def effective(

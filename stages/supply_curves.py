@@ -26,7 +26,7 @@ def accounts(table: pd.DataFrame, wanted: float) -> "Figure":
     panels = list(table.groupby("rate", sort=False))
     columns = min(COLUMNS, len(panels))
     lines, workers = -(-len(panels) // columns), table["workers"].iloc[0]
-    figure = Figure(figsize=(max(8.0, 4 * columns), 4 * lines + 0.9), layout="constrained")
+    figure = Figure(figsize=(max(7.0, 4 * columns), 4 * lines + 0.9), layout="constrained")
     for place, (_, found) in enumerate(panels):
         ax = figure.add_subplot(lines, columns, place + 1)
         ax.set_title(f"{percent(found['rate'].iloc[0])} intended", fontsize=12)
@@ -34,7 +34,8 @@ def accounts(table: pd.DataFrame, wanted: float) -> "Figure":
         _axes(ax, workers, max(found["rate"].iloc[0], wanted))
         if place % columns == 0:
             ax.set_ylabel("effective rate: poisoned ÷ all rows", fontsize=11)
-    figure.suptitle(f"How many of {workers:,} accounts does the attacker need for an effective {percent(wanted)}?")
+    title = f"How many of {workers:,} accounts does the attacker need for an effective {percent(wanted)}?"
+    figure.suptitle(title if columns > 1 else title.replace(" accounts ", " accounts\n"), fontsize=12)
     signs, labels = ax.get_legend_handles_labels()
     figure.legend(signs[-3:], labels[-3:], loc="outside lower center", ncols=3, fontsize=10)
     return figure
@@ -52,8 +53,7 @@ def _panel(ax: "Axes", found: pd.DataFrame, wanted: float) -> None:
         ax.errorbar(line["attackers"], line["simulated"], bars, fmt=".", color=colour, ms=5, lw=1, zorder=4)
         if not pd.isna(needed):
             ax.plot(needed, wanted, "D", color=colour, mec="white", ms=7, zorder=5)
-    first = ax.legend(handles=answers, title=f"accounts for {percent(wanted)}", loc="upper left", fontsize=9)
-    ax.add_artist(first)  # that the figure's own legend leaves it there
+    ax.legend(handles=answers, title=f"accounts for {percent(wanted)}", loc="upper left", fontsize=9)
     ax.plot([], [], color="0.4", lw=1.6, label="closed form")
     ax.errorbar([], [], [], fmt=".", color="0.4", ms=5, lw=1, label="simulation ± 2 standard errors")
     ax.plot([], [], "D", color="0.4", ms=7, label="least number of accounts")
@@ -67,5 +67,6 @@ def _axes(ax: "Axes", workers: int, highest: float) -> None:
     ax.set_xlabel("the attacker's accounts", fontsize=11)
     ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    ax.set_yticks([tick for tick in MaxNLocator(8).tick_values(0, highest) if tick <= 1.06 * highest])
     ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
     ax.spines[["top", "right"]].set_visible(False)

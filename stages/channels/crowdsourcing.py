@@ -16,9 +16,9 @@ class Crowdsourcing(Voted):
     """The accounts for each image are drawn from all workers, so their number among the votes is hypergeometric."""
 
     workers: int = Field(
-        1000, ge=1, le=10**9, description="accounts on the platform, 1 to 10^9, as many as the votes or more"
+        1000, ge=1, le=10**6, description="accounts on the platform, 1 to 10^6, as many as the votes or more"
     )
-    attackers: int = Field(100, ge=0, le=10**9, description="how many of the workers are the attacker's, 0 to all")
+    attackers: int = Field(100, ge=0, le=10**6, description="how many of the workers are the attacker's, 0 to all")
 
     @field_validator("workers")
     @classmethod
