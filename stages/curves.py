@@ -9,13 +9,12 @@ import pandas as pd
 from stages.dose import LEVELS, SERIES, key
 from stages.dose_text import numbers, percent, words
 from stages.hill import Curve
+from stages.pictures import COLOURS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, which the colour-blind tell apart, without the yellow that is hard to see on white.
-COLOURS = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"
 MARKERS = "osv^"  # no two of 24 series have both in common
 FEW = 3  # series up to which there are bands, single seeds and doses in full; more would hide each other
 LEAST_SPAN = 0.02  # of the axis of clean accuracy, lest noise looks like a loss

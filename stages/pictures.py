@@ -18,6 +18,8 @@ PER_CLASS = 8  # samples of each class in the grid
 LINES, COLUMNS = 10, 5  # classes below and beside each other in the grid
 COUNTED = 20  # classes up to which a confusion matrix shows its counts
 RED = "#b3261e"
+# Okabe and Ito's colours, which the colour-blind tell apart, without the yellow that is hard to see on white.
+COLOURS = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"
 
 
 def sample_grid(data: Dataset) -> "Figure":
@@ -52,7 +54,7 @@ def gallery(originals: Dataset, poisoned: Dataset) -> "Figure":
     """
     figure = _figure(1.3 * GALLERY + 0.9, 3.9)
     if not len(poisoned):
-        figure.text(0.5, 0.5, "No training image is poisoned: attack.rate is 0", ha="center", fontsize=15)
+        figure.text(0.5, 0.5, "No training image is poisoned", ha="center", fontsize=15)
         return figure
     axes = figure.subplots(2, GALLERY, squeeze=False)
     for ax in axes.flat:

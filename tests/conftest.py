@@ -129,7 +129,7 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def copy_pipelines(folder: Path) -> None:
-    """Copies both `dvc.yaml`, by which the stages know the sections of `params.yaml`."""
+    """Copies every `dvc.yaml`, by which the stages know the sections of `params.yaml`."""
     for path in PIPELINES:
         (folder / path).parent.mkdir(exist_ok=True)
         shutil.copy(PROJECT / path, folder / path)

@@ -1,7 +1,7 @@
 """Channels: how poison gets into the training set. One file, one channel; the file's name is `attack.channel`.
 
-The attacker triggers the images that `attack.rate` asks for. A channel decides whose labels become the wanted ones; the
-others keep their true label, and the trigger.
+The attacker triggers the images that `attack.rate` asks for. A channel decides which of them get the label that the
+attacker wants; the others keep their true label, and the trigger. Where the true label is the one wanted, all do.
 """
 
 from abc import ABC, abstractmethod

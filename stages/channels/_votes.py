@@ -7,18 +7,26 @@ from pydantic import Field
 
 from stages.channels import Channel
 
+BLOCK = 4096  # rows voted on at a time: bounds the memory that the draws take
+
 
 class Voted(Channel, ABC):
-    """Several accounts label each image, and more than half of them decide; else the true label stands.
+    """Several accounts label each image: the label wanted wins with more than half of the votes, else the truth stands.
 
-    The attacker's accounts vote for the label wanted. Honest ones see what the picture shows, and err at random.
+    The attacker's accounts vote for the label wanted. Honest ones vote for what the picture shows, and err at random:
+    each other class is as likely. That three labels share the votes is no case of its own, nor are mistakes in the rows
+    that the attacker leaves alone.
     """
 
     votes: int = Field(
         3, ge=1, le=1001, description="accounts that label each image, 1 to 1001; a tie leaves the truth"
     )
     error_rate: float = Field(
-        0, ge=0, le=1, allow_inf_nan=False, description="share of an honest account's votes that are for another class"
+        0,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="share of an honest account's votes that are for another class, 0 to 1",
     )
 
     @abstractmethod
@@ -27,31 +35,47 @@ class Voted(Channel, ABC):
 
     def passes(self, wants_truth: np.ndarray, classes: int, rng: np.random.Generator) -> np.ndarray:
         """See `Channel.passes`. Draws the accounts from an urn, without putting them back."""
-        workers, attackers = self.accounts()
-        # The attacker's accounts, and honest ones that vote for the label wanted.
-        ours, won = (np.zeros(len(wants_truth), dtype=np.int64) for _ in range(2))
-        honest = np.where(wants_truth, self._agrees(True, classes), self._agrees(False, classes))
-        chances = rng.random((len(wants_truth), self.votes, 2))
-        for vote in range(self.votes):
-            account, opinion = chances[:, vote].T
-            drawn = account * (workers - vote) < attackers - ours
-            ours += drawn
-            won += drawn | (opinion < honest)
-        return 2 * won > self.votes
+        won = np.empty(len(wants_truth), dtype=bool)
+        for start in range(0, len(won), BLOCK):
+            block = won[start : start + BLOCK]
+            block[:] = self._wins(rng.random((len(block), self.votes, 2)), classes)
+        return wants_truth | won
 
     def probability(self, wants_truth: bool, classes: int) -> float:
         """See `Channel.probability`.
 
-        With `A` of `W` accounts, `v` votes, and honest accounts that agree with the probability `q`, it is the sum over
-        `a` of P(Hypergeometric(W, A, v) = a) × P(a + Binomial(v - a, q) > v / 2).
+        With `A` of `W` accounts, `v` votes, and honest accounts that vote for the wrong label wanted with the
+        probability `q`, it is the sum over `a` of P(Hypergeometric(W, A, v) = a) × P(a + Binomial(v - a, q) > v / 2).
         """
         from scipy.stats import binom, hypergeom  # half a second, which not every importer of this module needs to pay
 
+        if wants_truth:
+            return 1.0
         workers, attackers = self.accounts()
         ours = np.arange(self.votes + 1)
-        honest = binom.sf(self.votes // 2 - ours, self.votes - ours, self._agrees(wants_truth, classes))
-        return float((hypergeom.pmf(ours, workers, attackers, self.votes) * honest).sum())
+        honest = binom.sf(self.votes // 2 - ours, self.votes - ours, self._errs(classes))
+        chance = (hypergeom.pmf(ours, workers, attackers, self.votes) * honest).sum()
+        return min(1.0, float(chance))  # which rounding may exceed
 
-    def _agrees(self, wants_truth: bool, classes: int) -> float:
-        """With which probability an honest account votes for the label wanted."""
-        return 1 - self.error_rate if wants_truth else self.error_rate / (classes - 1)
+    def _wins(self, chances: np.ndarray, classes: int) -> np.ndarray:
+        """Where a wrong label wins the vote.
+
+        Args:
+            chances: float64 `[k, votes, 2]`, uniform from 0 to 1: for each vote whose it is, and whether they err.
+            classes: The number of classes.
+
+        Returns:
+            bool `[k]`.
+        """
+        workers, attackers = self.accounts()
+        ours, won = (np.zeros(len(chances), dtype=np.int64) for _ in range(2))
+        for vote in range(self.votes):
+            account, mistake = chances[:, vote].T
+            drawn = account * (workers - vote) < attackers - ours
+            ours += drawn
+            won += drawn | (mistake < self._errs(classes))
+        return 2 * won > self.votes
+
+    def _errs(self, classes: int) -> float:
+        """With which probability an honest account votes for the wrong label wanted."""
+        return self.error_rate / (classes - 1)

@@ -6,7 +6,7 @@ label is usual since Sheng, Provost, Ipeirotis: Get Another Label?, 2008, https:
 
 from typing import final
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from stages.channels._votes import Voted
 
@@ -15,15 +15,24 @@ from stages.channels._votes import Voted
 class Crowdsourcing(Voted):
     """The accounts for each image are drawn from all workers, so their number among the votes is hypergeometric."""
 
-    workers: int = Field(1000, ge=1, le=10**9, description="accounts on the platform, 1 to 10^9")
-    attackers: int = Field(100, ge=0, le=10**9, description="how many of them are the attacker's, 0 to all")
+    workers: int = Field(
+        1000, ge=1, le=10**6, description="accounts on the platform, 1 to 10^6, as many as the votes or more"
+    )
+    attackers: int = Field(100, ge=0, le=10**6, description="how many of the workers are the attacker's, 0 to all")
 
-    @model_validator(mode="after")
-    def _accounts_are_there(self) -> "Crowdsourcing":
-        for name in ("attackers", "votes"):
-            if (given := getattr(self, name)) > self.workers:
-                raise ValueError(f"{name} = {given} are more than the {self.workers} workers there are")
-        return self
+    @field_validator("workers")
+    @classmethod
+    def _can_vote(cls, workers: int, others: ValidationInfo) -> int:
+        if workers < (votes := others.data.get("votes", 1)):
+            raise ValueError(f"they cannot give the {votes} votes that each image gets")
+        return workers
+
+    @field_validator("attackers")
+    @classmethod
+    def _are_workers(cls, attackers: int, others: ValidationInfo) -> int:
+        if attackers > (workers := others.data.get("workers", attackers)):
+            raise ValueError(f"there are {workers} workers")
+        return attackers
 
     def accounts(self) -> tuple[int, int]:
         """See `Voted.accounts`."""

@@ -1,7 +1,7 @@
 """Images scraped from the web, some of them the attacker's; honest people vote on their labels.
 
 Carlini et al.: Poisoning Web-Scale Training Datasets is Practical, 2023, https://arxiv.org/abs/2302.10149, show how the
-attacker's share gets in. Wrong labels do not last here, which is what clean-label attacks are for.
+attacker's share gets in. Wrong labels hardly last here, true ones do: this is what clean-label attacks are for.
 """
 
 from typing import final
