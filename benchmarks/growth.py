@@ -25,6 +25,7 @@ import yaml
 from benchmarks.scratch import PROJECT, environment
 from stages.dataset import load_raw
 from stages.files import write_array
+from stages.track import PIPELINES
 
 TABLE = Path(__file__).with_suffix(".csv")
 SIZES = {"short": (10_000, 60_000, 600_000), "full": (10_000, 60_000, 600_000, 3_000_000)}
@@ -51,7 +52,7 @@ def make_project(folder: Path, rows: int, raw: Path) -> None:
         raw: A `data/raw` with MNIST.
     """
     shutil.copytree(PROJECT / "stages", folder / "stages", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("dvc.yaml", "sweep/dvc.yaml", "params.yaml", ".dvc/config"):
+    for name in (*PIPELINES, "params.yaml", ".dvc/config"):
         (folder / name).parent.mkdir(exist_ok=True)
         shutil.copy(PROJECT / name, folder / name)
     (folder / ".dvc/config.local").write_text("[core]\n    no_scm = true\n")

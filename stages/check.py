@@ -1,6 +1,7 @@
 """check: stops before any work is done if `params.yaml` names a part that does not exist or holds a wrong value."""
 
 from stages import command, label_maps, parts
+from stages.compare import ComparisonSection
 from stages.compute import ComputeSection
 from stages.download import DataSection, source
 from stages.params import read, read_seed
@@ -21,6 +22,7 @@ def main() -> None:
     channel(section.channel)
     label_maps.check_name(section.label_map)
     read(SweepSection, "sweep").common(section)
+    read(ComparisonSection, "comparison").check()
     parts.check_name("networks", read(TrainSection, "train").network, "train.network")
 
 

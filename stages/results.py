@@ -12,7 +12,7 @@ import yaml
 # Of these outputs, and those in these folders, MLflow gets a copy; the same relative paths hold them in the work tree,
 # in git + DVC, and as MLflow artefacts. The images are many, and can be made again.
 KEPT = ("metrics", "models", "data/poisoned/manifest.csv")
-NO_RESULT = ("check", "track", "track_sweep")  # stages that produce nothing
+NO_RESULT = ("check", "track", "track_sweep", "track_comparison")  # stages that produce nothing
 
 
 class IncompleteError(Exception):

@@ -21,7 +21,7 @@ from stages.results import IncompleteError, Result, load_yaml
 from stages.runs import Store
 from stages.sweep_results import SWEEP_LOCK, read_sweep
 
-PIPELINES = ("dvc.yaml", "sweep/dvc.yaml")
+PIPELINES = ("dvc.yaml", "sweep/dvc.yaml", "comparison/dvc.yaml")
 LIBRARIES = ("mlflow", "sqlalchemy")  # whose exceptions mean that the store cannot be had
 Reader: TypeAlias = Callable[[Path], Result]
 READERS: dict[str, Reader] = {LOCK: read_result, SWEEP_LOCK: read_sweep}

@@ -69,7 +69,11 @@ def test_the_shipped_params_are_good() -> None:
         ("compute.threads", 0, "compute.threads = 0"),
         ("seed", -1, "seed = -1: .*; allowed: a whole number, 0 or more"),
         ("seed", "one", "seed = 'one'"),
-        ("atack", {"rate": 0.5}, "atack is not a known section; known: attack, attacks, channels, compute, data"),
+        (
+            "atack",
+            {"rate": 0.5},
+            "atack is not a known section; known: attack, attacks, channels, comparison, compute, data",
+        ),
     ],
 )
 def test_a_mistake_is_named(set_params: SetParams, key: str, value: Any, message: str) -> None:
