@@ -1,6 +1,6 @@
 """The picture of the comparison: each attack's success by poisoning rate. Same conventions as `curves`."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -25,7 +25,7 @@ def success_by_rate(cells: pd.DataFrame, summary: pd.DataFrame) -> "Figure":
     attacks, datasets = sorted(cells["attack"].unique()), list(cells["dataset"].unique())
     columns = min(PANELS, len(attacks))
     lines = -(-len(attacks) // columns)
-    figure = Figure(figsize=(max(3.1 * columns + 0.6, 6.5), 2.5 * lines + 1.1), layout="constrained")
+    figure = Figure(figsize=(max(2.9 * columns, 5.8) + 0.6, 2.4 * lines + 1.1), layout="constrained")
     panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for ax, attack in zip(panels, attacks, strict=False):
         rows, means = cells[cells["attack"] == attack], summary[summary["attack"] == attack]
@@ -39,9 +39,11 @@ def success_by_rate(cells: pd.DataFrame, summary: pd.DataFrame) -> "Figure":
         ax.set_visible(place < len(attacks))
         ax.tick_params(labelbottom=place + columns >= len(attacks))
         ax.spines[["top", "right"]].set_visible(False)
-    _explain(figure, datasets)
+        ax.grid(axis="y", color="0.92", lw=0.8)
+        ax.set_axisbelow(True)
     figure.supxlabel("poisoning rate: poisoned ÷ all training rows, in %", fontsize=10)
     figure.supylabel("attack success rate", fontsize=10)
+    _explain(figure, datasets, 5 if columns == PANELS else 2)
     return figure
 
 
@@ -52,19 +54,10 @@ def _curve(ax: "Axes", cells: pd.DataFrame, means: pd.DataFrame, colour: str, ma
     low, high = (finished[f"attack_success_rate_{end}"] for end in ("low", "high"))
     ax.fill_between(finished["rate"], low, high, color=colour, alpha=0.18, lw=0)
     ax.plot(cells["rate"], cells["attack_success_rate"], ".", color=colour, alpha=0.4, ms=5, mew=0)
-    ax.plot(
-        finished["rate"],
-        finished["attack_success_rate"],
-        color=colour,
-        marker=marker,
-        ms=4.5,
-        mec="white",
-        mew=0.6,
-        lw=1.6,
-        zorder=3,
-    )
+    look: dict[str, Any] = {"color": colour, "marker": marker, "ms": 4.5, "mec": "white", "mew": 0.6, "lw": 1.6}
+    ax.plot(finished["rate"], finished["attack_success_rate"], **look, zorder=3)
     missing = means.loc[means["n"] == 0, "rate"]
-    ax.plot(missing, [0.5] * len(missing), "x", color=colour, ms=5, mew=1.2, clip_on=False)
+    ax.plot(missing, [0] * len(missing), "x", color=colour, ms=5, mew=1.2)
 
 
 def _axes(ax: "Axes", rates: list[float]) -> None:
@@ -81,7 +74,7 @@ def _axes(ax: "Axes", rates: list[float]) -> None:
     ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
 
 
-def _explain(figure: "Figure", datasets: list[str]) -> None:
+def _explain(figure: "Figure", datasets: list[str], columns: int) -> None:
     from matplotlib.lines import Line2D
 
     signs = []
@@ -93,5 +86,6 @@ def _explain(figure: "Figure", datasets: list[str]) -> None:
         Line2D([], [], color="0.4", lw=1, ls=":", label="clean accuracy"),
         Line2D([], [], color="0.4", marker="x", ls="", ms=5, label="no such run"),
     ]
-    for each in figure.legend(handles=signs, loc="outside lower center", ncols=len(signs), fontsize=9).get_texts():
+    names = figure.legend(handles=signs, loc="outside upper center", ncols=columns, fontsize=9, frameon=False)
+    for each in names.get_texts():
         each.set_parse_math(False)

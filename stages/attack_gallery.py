@@ -7,6 +7,7 @@ import numpy as np
 from stages import cells
 from stages.cells import Arm, Bench
 from stages.images import Images
+from stages.label_maps import class_number
 from stages.pictures import RED, show
 
 if TYPE_CHECKING:
@@ -40,25 +41,37 @@ def examples(bench: Bench, seed: int) -> dict[str, Example]:
         bench: The data and the attacks.
         seed: Of all that is random, and of the clean model that some attacks need.
     """
+    labels, source = bench.test.true_labels, bench.arms[0].section.source
     for_all = np.logical_and.reduce([arm.attackable for arm in bench.arms])
-    return {arm.section.name: _example(bench, arm, for_all, seed) for arm in bench.arms}
+    number = None if source is None else class_number("attack.source", source, bench.test.classes)
+    return {
+        arm.section.name: _example(bench, arm, _narrowed(arm.attackable, for_all, labels == number), seed)
+        for arm in bench.arms
+    }
 
 
-def _example(bench: Bench, arm: Arm, for_all: np.ndarray, seed: int) -> Example:
-    test = bench.test[_clearest(bench.test.images, np.flatnonzero(for_all if for_all.any() else arm.attackable))]
-    poisonable = arm.label_map.poisonable(bench.train.labels)
-    alike = poisonable & (bench.train.labels == test.labels)  # a clean-label attacker touches other classes
-    row = bench.train[_clearest(bench.train.images, np.flatnonzero(alike if alike.any() else poisonable))]
+def _narrowed(*masks: np.ndarray) -> np.ndarray:
+    """The rows that lie in all masks, the later ones only as far as rows remain; int64, ascending."""
+    rows = masks[0]
+    for mask in masks[1:]:
+        rows = rows & mask if (rows & mask).any() else rows
+    return np.flatnonzero(rows)
+
+
+def _example(bench: Bench, arm: Arm, attackable: np.ndarray, seed: int) -> Example:
+    test = bench.test[_clearest(bench.test.images, attackable)]
+    labels = bench.train.labels  # a clean-label attacker touches images of another class than those in use
+    row = bench.train[_clearest(bench.train.images, _narrowed(arm.label_map.poisonable(labels), labels == test.labels))]
     surrogate = cells.surrogate(bench, seed) if arm.attack.needs_surrogate else None
     rng = np.random.default_rng(seed)
     poisoned = arm.attack.poison_images(row, role="poison", rng=rng, surrogate=surrogate)[0]
     triggered = arm.attack.apply_trigger_to(test)[0]
     told, wanted = (arm.label_map.goal(data.labels, rng)[0] for data in (row, test))
     difference, factor = amplified(test.images[0], triggered)
-    labels = (bench.train.classes[label] for label in (row.labels[0], told, test.labels[0], wanted))
+    named = (bench.train.classes[label] for label in (row.labels[0], told, test.labels[0], wanted))
     return Example(
         (row.images[0], poisoned, test.images[0], triggered, difference),
-        (*labels, f"× {factor}" if difference.any() else "none"),
+        (*named, f"× {factor}" if difference.any() else "none"),
         arm.section.label_map,
     )
 
