@@ -13,7 +13,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: repro no-scm scenario sweep accounts test lint ui article scenarios bench clean help
+.PHONY: repro no-scm scenario sweep attacks accounts test lint ui article scenarios bench clean help
 
 repro: no-scm  ## Run what is out of date: download, poison, train, evaluate, track
 	$(BIN)/dvc repro
@@ -28,6 +28,11 @@ scenario: $(VENV)/.installed  ## Run a named set of parameters as an experiment:
 
 sweep: no-scm $(if $(filter ray,$(ENGINE)),$(VENV)/.installed-ray)  ## How much poison does it take? With error bars; ENGINE=ray RAY_ADDRESS=… on a cluster
 	SWEEP_ENGINE=$(ENGINE) $(BIN)/dvc repro sweep/dvc.yaml
+
+attacks: no-scm $(if $(filter ray,$(ENGINE)),$(VENV)/.installed-ray)  ## Which attack is how strong? All of them, at several rates and seeds; ENGINE as for sweep
+	SWEEP_ENGINE=$(ENGINE) $(BIN)/dvc repro comparison/dvc.yaml
+	@cat metrics/attacks.md
+	@echo; echo "Also in metrics: attacks.csv, attacks.png, attack_gallery.png"
 
 accounts: no-scm  ## How many accounts does the attacker need? A simulated crowd; seconds
 	$(BIN)/dvc repro accounts/dvc.yaml

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import os
 import platform
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import astuple
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,8 @@ from stages.command import InputError
 from stages.results import load_yaml
 from stages.scores import Share
 
-RAW = Path("data/raw")
+# Ignored by git, and safe to lose. `dvc exp run --temp` and `--queue` run in a copy of the work tree, DVC_ROOT.
+STORE = Path(os.environ.get("DVC_ROOT", "."), ".dvc/tmp/sweep.db")
 # A cell is what these stages would compute, so it depends on the code that dvc.yaml says they depend on.
 STAGES = ("poison", "train", "evaluate")
 OURS = ("stages/cells.py",)
@@ -33,7 +36,7 @@ class Keys:
 
     def __init__(self, bench: Bench) -> None:
         self._shared = [
-            {path.name: _digest(path) for path in sorted(RAW.glob("*.npy"))},
+            {path.name: _digest(path) for path in sorted(bench.folder.glob("*.npy"))},
             bench.train.classes,
             bench.learning.model_dump(),
             bench.compute.model_dump(),
@@ -64,7 +67,9 @@ class Keys:
         scored = arm.triggered.images, arm.triggered.labels, arm.attackable
         seen = [hashlib.sha256(np.ascontiguousarray(array).data).hexdigest() for array in scored]
         knobs = [part.model_dump(mode="json") for part in (arm.attack, arm.channel)]
-        return [arm.section.model_dump(exclude={"rate", "cover"}), knobs, code, seen]
+        # A label that the map does not need, and the surrogate, which the attack itself knows of, change no cell.
+        section = arm.section.model_dump(include={"name", "mode", "channel", "label_map"})
+        return [section, astuple(arm.label_map), knobs, code, seen]
 
 
 class CellStore:
@@ -77,7 +82,7 @@ class CellStore:
         InputError: If the file cannot be read or written, or is no such store.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path = STORE) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._opened() as database:

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -69,6 +70,7 @@ class Bench:
     """What all cells of a sweep share.
 
     Attributes:
+        folder: Where the data set lies on the machine of the sweep; the engines' may not see it.
         train: The clean training set.
         test: The untouched test set.
         arms: The attacks.
@@ -76,6 +78,7 @@ class Bench:
         compute: Where to compute; nothing in it may be "auto", as workers may find other machines than ours.
     """
 
+    folder: Path
     train: Dataset | Dataset[Images]
     test: Dataset
     arms: tuple[Arm, ...]

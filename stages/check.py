@@ -2,6 +2,7 @@
 
 from stages import command, label_maps, parts
 from stages.accounts import AccountsSection
+from stages.compare import ComparisonSection
 from stages.compute import ComputeSection
 from stages.download import DataSection, source
 from stages.params import read, read_seed
@@ -23,6 +24,7 @@ def main() -> None:
     label_maps.check_name(section.label_map)
     read(SweepSection, "sweep").common(section)
     read(AccountsSection, "accounts")
+    read(ComparisonSection, "comparison").check()
     parts.check_name("networks", read(TrainSection, "train").network, "train.network")
 
 

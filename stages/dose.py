@@ -6,6 +6,7 @@ Pure functions of a sweep's cells, the rows of `metrics/sweep.csv`: `dataset`, `
 is what was swept with one attack and one label map. Intervals are those of `stages.resampling`.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -23,18 +24,18 @@ ON_SLOPE = 0.05, 0.95  # where a mean tells of the slope, as a share of the way 
 LEAST_RISE = 0.05  # of the attack success rate, below which there is no curve to speak of
 
 
-def summarise(cells: pd.DataFrame) -> pd.DataFrame:
+def summarise(cells: pd.DataFrame, means: Sequence[str] = MEANS) -> pd.DataFrame:
     """The content of `metrics/sweep_summary.csv`: a row for each rate of each series, as they come, the rates rising.
 
-    `n` counts the finished cells. `attack_success_rate` and `clean_accuracy` are their means, NaN without any; `…_low`
-    and `…_high` are the ends of the interval, NaN with fewer than two.
+    `n` counts the finished cells. `attack_success_rate` and `clean_accuracy` (or other scores, in `means`) are their
+    means, NaN without any; `…_low` and `…_high` are the ends of the interval, NaN with fewer than two.
     """
     rows = []
     for names, series in cells.groupby(["dataset", *SERIES], sort=False):
         for rate, runs in series.groupby("rate"):
-            finished = runs.dropna(subset=MEANS).sort_values("seed")
+            finished = runs.dropna(subset=list(means)).sort_values("seed")
             row = dict(zip(["dataset", *SERIES], names, strict=True)) | {"rate": rate, "n": len(finished)}
-            for score in MEANS:
+            for score in means:
                 values = finished[score].to_numpy(float)
                 low, high = interval_of_mean(values)
                 row |= {score: values.mean() if len(values) else np.nan, f"{score}_low": low, f"{score}_high": high}

@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import Field
 
 from stages import command, parts, pictures
-from stages.dataset import save_raw
+from stages.dataset import Dataset, save_raw
 from stages.datasets import Source
 from stages.files import replacing, write_json
 from stages.params import Section, read
@@ -25,15 +25,20 @@ def source(name: str) -> Source:
     return read(parts.find("datasets", name, Source, "data.name"), f"datasets.{name}")
 
 
+def get(name: str, folder: Path) -> Dataset:
+    """Gets the data set of this name and writes it to a folder; returns its training set."""
+    train, test, record = source(name).fetch()
+    with replacing(folder) as partial:
+        save_raw(partial, train, test)
+        write_json(partial / "source.json", {"name": name, **record})
+    print(f"{name}: {len(train)} training and {len(test)} test images in {folder}")
+    return train
+
+
 def main() -> None:
     """Reads `params.yaml`; writes `data/raw` and a picture of some samples."""
-    name = read(DataSection, "data").name
-    train, test, record = source(name).fetch()
-    with replacing(RAW) as folder:
-        save_raw(folder, train, test)
-        write_json(folder / "source.json", {"name": name, **record})
+    train = get(read(DataSection, "data").name, RAW)
     pictures.save(pictures.sample_grid(train), PICTURE)
-    print(f"{name}: {len(train)} training and {len(test)} test images in {RAW}")
 
 
 if __name__ == "__main__":

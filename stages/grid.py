@@ -7,6 +7,7 @@ from tqdm import tqdm
 
 from stages.cell_store import CellStore, Keys
 from stages.cells import Arm, Bench, Cell, Outcome
+from stages.command import InputError
 from stages.engines import Engine, Failure
 
 
@@ -24,7 +25,9 @@ def by_model(cells: Iterable[Cell]) -> list[tuple[Cell, ...]]:
     return [tuple(model) for model in models.values()]
 
 
-def finish(bench: Bench, wanted: Sequence[Cell], engine: Engine, store: CellStore) -> dict[Cell, Outcome | Failure]:
+def finish(
+    bench: Bench, wanted: Sequence[Cell], engine: Engine, store: CellStore, title: str
+) -> dict[Cell, Outcome | Failure]:
     """Trains what the store does not know yet, and keeps each cell there as soon as it is done.
 
     Args:
@@ -32,9 +35,13 @@ def finish(bench: Bench, wanted: Sequence[Cell], engine: Engine, store: CellStor
         wanted: The cells.
         engine: Trains.
         store: Where finished cells are kept.
+        title: What the progress bar calls it.
 
     Returns:
         What each cell, and the clean one that it is compared with, came to, or why it failed.
+
+    Raises:
+        InputError: If the user stops it, or the engine cannot be had.
     """
     everything = {each for cell in wanted for each in (cell.clean, cell)}
     # A seed's clean model first, then its curve, then the next seed: so what a stopped sweep has is of use.
@@ -46,14 +53,17 @@ def finish(bench: Bench, wanted: Sequence[Cell], engine: Engine, store: CellStor
     models, missing = by_model(cells), by_model(cell for cell in cells if cell not in results)
     # What is known takes no time, so it has no part in the estimate of what remains.
     name, done = type(engine).__name__.lower(), len(models) - len(missing)
-    with tqdm(total=len(models), initial=done, desc=f"sweep on {name}", unit="model", smoothing=0) as bar:
-        for model, result in engine.run(bench, missing) if missing else ():
-            if isinstance(result, Failure):
-                results |= dict.fromkeys(model, result)
-                bar.set_postfix_str("some failed", refresh=False)
-            else:
-                outcomes = dict(zip(model, result, strict=True))
-                store.put({names[cell]: outcome for cell, outcome in outcomes.items()})
-                results |= outcomes
-            bar.update()
+    try:
+        with tqdm(total=len(models), initial=done, desc=f"{title} on {name}", unit="model", smoothing=0) as bar:
+            for model, result in engine.run(bench, missing) if missing else ():
+                if isinstance(result, Failure):
+                    results |= dict.fromkeys(model, result)
+                    bar.set_postfix_str("some failed", refresh=False)
+                else:
+                    outcomes = dict(zip(model, result, strict=True))
+                    store.put({names[cell]: outcome for cell, outcome in outcomes.items()})
+                    results |= outcomes
+                bar.update()
+    except KeyboardInterrupt:
+        raise InputError("stopped; what is finished is kept, and the same command goes on from there") from None
     return results

@@ -37,7 +37,7 @@ def sample_grid(data: Dataset) -> "Figure":
             ax.axis("off")
             ax.set_anchor("W")  # what an image does not fill of its place is left on the right, not below its name
         for label, ax in zip(labels, axes, strict=False):
-            _show(ax, _side_by_side(data.images[np.flatnonzero(data.true_labels == label)[:PER_CLASS]]))
+            show(ax, _side_by_side(data.images[np.flatnonzero(data.true_labels == label)[:PER_CLASS]]))
             name = data.classes[label]
             ax.text(-0.02, 0.5, name, transform=ax.transAxes, ha="right", va="center", fontsize=13, parse_math=False)
     left_out = f" (the first {len(classes)} of {len(there)})" if len(classes) < len(there) else ""
@@ -61,7 +61,7 @@ def gallery(originals: Dataset, poisoned: Dataset) -> "Figure":
         ax.axis("off")
     for data, line, colour in ((originals, axes[0], "black"), (poisoned, axes[1], RED)):
         for ax, image, label in zip(line, data.images, data.labels, strict=False):
-            _show(ax, image)
+            show(ax, image)
             name = data.classes[label]
             break_, letters = ("\n", min(12, 160 / len(name))) if len(name) > 8 else (" ", 12)
             ax.set_title(f"label{break_}{name}", fontsize=letters, color=colour, parse_math=False)
@@ -118,6 +118,7 @@ def _side_by_side(images: np.ndarray) -> np.ndarray:
     return strip
 
 
-def _show(ax: "Axes", image: np.ndarray) -> None:
+def show(ax: "Axes", image: np.ndarray) -> None:
+    """Draws an image, uint8 `[h, w, c]`."""
     grey = image.shape[-1] == 1
     ax.imshow(image[..., 0] if grey else image, cmap="gray" if grey else None, vmin=0, vmax=255)

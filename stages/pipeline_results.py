@@ -50,6 +50,7 @@ def read_result(folder: Path) -> Result:
         folder=folder,
         paths=copied(LOCK, hashes),
         name=f"{params['attack.name']}-{rate:g}-seed{params['seed']}",
+        experiment=str(params["data.name"]),
         params=params,
         hashes=hashes,
         metrics={**evaluation, **bounds},

@@ -1,4 +1,4 @@
-"""Writes one result to MLflow: a run, and where it is a sweep, a run under it for each cell."""
+"""Writes one result to MLflow: a run, and where it has cells, a run under it for each of them."""
 
 import json
 from collections.abc import Mapping
@@ -67,7 +67,7 @@ def _record_cells(client: Any, experiment: str, parent: str, cells: list[CellRes
             _log(client, run, cell.params, cell.metrics)
             client.set_terminated(run.info.run_id, "FAILED" if cell.reason else "FINISHED")
     if {cell.name for cell in cells} - _recorded_cells(client, experiment, parent):
-        raise StoreError("it lacks cells of the sweep that were written there")
+        raise StoreError("it lacks cells that were written there")
 
 
 def _recorded_cells(client: Any, experiment: str, parent: str) -> set[str]:

@@ -12,7 +12,7 @@ import yaml
 # Of these outputs, and those in these folders, MLflow gets a copy; the same relative paths hold them in the work tree,
 # in git + DVC, and as MLflow artefacts. The images are many, and can be made again.
 KEPT = ("metrics", "models", "data/poisoned/manifest.csv")
-NO_RESULT = ("check", "track", "track_sweep")  # stages that produce nothing
+NO_RESULT = ("check", "track", "track_sweep", "track_comparison")  # stages that produce nothing
 
 
 class IncompleteError(Exception):
@@ -29,10 +29,10 @@ class Input(NamedTuple):
 
 
 class CellResult(NamedTuple):
-    """What one cell of a sweep came to.
+    """What one cell of a sweep or a comparison came to.
 
     Attributes:
-        name: Distinct within the sweep.
+        name: Distinct within it.
         params: Those that a run of the pipeline for this cell would have.
         metrics: The scores that there are, the attack success rate first.
         reason: Why it failed, if it did.
@@ -52,18 +52,20 @@ class Result:
         folder: Where its files are.
         paths: Its files and folders of which MLflow gets a copy, relative to the folder.
         name: Says what it is, where there is no experiment's name.
+        experiment: MLflow's, in which it is recorded.
         params: The parameters that its stages read, flattened: `attack.rate`, `attacks.badnets.pixels`, …
         hashes: DVC's MD5 of each output, by path.
         metrics: The scores, and both ends of their intervals.
         inputs: The data.
-        history: For each variant's figure, such as `backdoored/loss`, a value per epoch.
+        history: For each figure, such as `backdoored/loss`, a value per epoch, or per rate in a comparison.
         tags: What else is known of it, but is no part of its identity.
-        cells: Where it is a sweep, its cells.
+        cells: Where it is a sweep or a comparison, its cells.
     """
 
     folder: Path
     paths: list[str]
     name: str
+    experiment: str
     params: dict[str, Any]
     hashes: dict[str, str]
     metrics: dict[str, float]
@@ -116,7 +118,7 @@ def read_params(stages: dict[str, Any]) -> dict[str, Any]:
     params: dict[str, Any] = {}
     for stage in stages.values():
         for section, content in stage.get("params", {}).get("params.yaml", {}).items():
-            for key, value in _flatten(section, content).items():
+            for key, value in flatten(section, content).items():
                 if params.setdefault(key, value) != value:
                     raise IncompleteError(f"{key} has changed between two stages; `dvc repro` brings both up to date")
     return params
@@ -140,7 +142,8 @@ def check_files(folder: Path, lock: str, hashes: dict[str, str]) -> None:
             raise IncompleteError(f"{path} is not the one in {lock}")
 
 
-def _flatten(key: str, value: Any) -> dict[str, Any]:
+def flatten(key: str, value: Any) -> dict[str, Any]:
+    """The leaves of nested mappings, by the dotted keys of their places."""
     if not isinstance(value, dict) or not value:
         return {key: value}
-    return {name: leaf for part, inner in value.items() for name, leaf in _flatten(f"{key}.{part}", inner).items()}
+    return {name: leaf for part, inner in value.items() for name, leaf in flatten(f"{key}.{part}", inner).items()}

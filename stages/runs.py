@@ -67,7 +67,7 @@ class Store:
         """
         with self._lock():
             client = _client(self.uri)
-            experiment = self._experiment(client, str(result.params["data.name"]))
+            experiment = self._experiment(client, result.experiment)
             run_id = record(client, experiment, result, tags)
             self._note(result.key)
             return run_id

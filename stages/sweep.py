@@ -1,40 +1,22 @@
 """sweep: how much poison does it take? Trains a model for each attack, rate and seed, and fits the curve to them."""
 
-import os
 import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from stages import command, label_maps, parts
+from stages.benches import Chosen, Distinct, GridSection, prepare
 from stages.command import InputError
-from stages.compute import ComputeSection, precision, set_up
-from stages.dataset import load_raw
+from stages.compute import ComputeSection
 from stages.params import Section, read, read_all
-from stages.poison import AttackSection, attack, channel
+from stages.poison import AttackSection, attack
 from stages.train import TrainSection
 
-if TYPE_CHECKING:
-    from stages.cells import Bench
-
 RAW, METRICS = Path("data/raw"), Path("metrics")
-# Ignored by git, and safe to lose. `dvc exp run --temp` and `--queue` run in a copy of the work tree, DVC_ROOT.
-STORE = Path(os.environ.get("DVC_ROOT", "."), ".dvc/tmp/sweep.db")
 # What the article reports of MNIST: rate, attack success rate (of all test images), clean accuracy.
 ARTICLE = ((0.01, 0.95, 0.99), (0.05, 0.99, 0.99))
-T = TypeVar("T")
-
-
-def _distinct(values: list[T]) -> list[T]:
-    if twice := [value for place, value in enumerate(values) if value in values[:place]]:
-        raise ValueError(f"{twice[0]!r} stands there twice")
-    return values
-
-
-Rate: TypeAlias = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class SweptAttack(Section):
@@ -44,18 +26,12 @@ class SweptAttack(Section):
     label_map: str
 
 
-class SweepSection(Section):
+class SweepSection(GridSection):
     """The section `sweep`."""
 
-    attacks: Annotated[list[str | SweptAttack], AfterValidator(_distinct)] = Field(
+    attacks: Distinct[str | SweptAttack] = Field(
         min_length=1,
         description="a list of attacks: names, or {name: …, label_map: …} for another map than the attack's",
-    )
-    rates: Annotated[list[Rate], AfterValidator(_distinct)] = Field(
-        min_length=1, description="a list of rates, each as attack.rate, 0 to 1"
-    )
-    seeds: Annotated[list[Seed], AfterValidator(_distinct)] = Field(
-        min_length=1, description="a list of seeds, whole numbers, 0 or more"
     )
 
     def common(self, section: AttackSection) -> list[AttackSection]:
@@ -78,52 +54,19 @@ class SweepSection(Section):
         return [section.model_copy(update=entry) for entry in entries]
 
 
-def prepare(section: SweepSection) -> "Bench":
-    """Reads all that the cells of a sweep share.
-
-    Raises:
-        InputError: If an attack does not fit the data set, or the training is not one for many models at once.
-    """
-    from stages.cells import Arm, Bench
-
-    compute, learning = read(ComputeSection, "compute"), read(TrainSection, "train")
-    if learning.processes > 1:
-        raise InputError(
-            f"params.yaml: train.processes = {learning.processes}; allowed: 1, "
-            "as a sweep trains many models at once, each in one process"
-        )
-    device = set_up(compute)
-    number = str(precision(compute, device)).removeprefix("torch.")
-    train, test = load_raw(RAW, "train"), load_raw(RAW, "test")[:]
-    arms = []
-    for common in section.common(read(AttackSection, "attack")):
-        chosen = attack(common.name)
-        label_map = label_maps.build(common.label_map, common.target, common.source, train.classes)
-        triggered = chosen.trigger(test, label_map=label_map)
-        arms.append(Arm(common, chosen, label_map, channel(common.channel), *triggered))
-    return Bench(
-        train, test, tuple(arms), learning, compute.model_copy(update={"device": device.type, "precision": number})
-    )
-
-
 def main() -> None:
     """Reads `params.yaml` and `data/raw`; writes the tables `metrics/sweep*.csv`, `metrics/dose.json` and a figure."""
     section, dataset = read(SweepSection, "sweep"), str(read_all()["data"]["name"])
-    name = os.environ.get("SWEEP_ENGINE") or "joblib"
-    if name not in parts.names("engines"):
-        raise InputError(f"ENGINE = {name!r} is unknown; known: {', '.join(parts.names('engines'))}")
 
-    from stages import curves, dose, dose_text, grid, pictures, sweep_tables
+    from stages import curves, dose, dose_text, engines, grid, pictures, sweep_tables
     from stages.cell_store import CellStore
-    from stages.engines import Engine
     from stages.files import write_csv, write_json
 
-    bench, engine = prepare(section), parts.find("engines", name, Engine, "ENGINE")()
+    engine, learning, compute = engines.chosen(), read(TrainSection, "train"), read(ComputeSection, "compute")
+    swept = [Chosen(each, attack(each.name)) for each in section.common(read(AttackSection, "attack"))]
+    bench = prepare(RAW, swept, learning, compute)
     wanted = grid.plan(bench.arms, section.rates, section.seeds)
-    try:
-        results = grid.finish(bench, wanted, engine, CellStore(STORE))
-    except KeyboardInterrupt:
-        raise InputError("stopped; what is finished is kept, and `make sweep` goes on from there") from None
+    results = grid.finish(bench, wanted, engine, CellStore(), "sweep")
     cells, timing, failed = sweep_tables.tables(dataset, bench.arms, wanted, results)
     if cells["attack_success_rate"].isna().all():
         raise InputError("every cell failed:\n" + "\n".join(failed["reason"].unique()))

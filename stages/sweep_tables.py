@@ -14,7 +14,11 @@ TIMES = ["seconds", "training_seconds", "cpu_seconds"]
 
 
 def tables(
-    dataset: str, arms: Sequence[Arm], cells: Sequence[Cell], results: Mapping[Cell, Outcome | Failure]
+    dataset: str,
+    arms: Sequence[Arm],
+    cells: Sequence[Cell],
+    results: Mapping[Cell, Outcome | Failure],
+    columns: Sequence[str] = SCORES,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """What a sweep found.
 
@@ -23,9 +27,10 @@ def tables(
         arms: The attacks.
         cells: The rows wanted, in this order.
         results: What each cell, and the clean one that it is compared with, came to.
+        columns: The scores wanted: those of `SCORES`, and `robust_accuracy`.
 
     Returns:
-        The scores (`CELL` and `SCORES`; those of a failed cell, or of its clean model, are missing), the times
+        The scores (`CELL` and `columns`; those of a failed cell, or of its clean model, are missing), the times
         (`CELL` and `TIMES`, in seconds), and why cells, or the clean models that they are compared with, failed (`CELL`
         and `reason`).
     """
@@ -40,8 +45,11 @@ def tables(
             failed.append({**name, "reason": f"the clean model to compare with: {clean.reason}"})
         if isinstance(outcome, Outcome):
             timing.append(name | {time: getattr(outcome, time) for time in TIMES})
+    counts = {name: "Int64" for name in columns if name.endswith("_rows")}
     return (
-        pd.DataFrame(scores, columns=[*CELL, *SCORES]).astype({"poisoned_rows": "Int64"}),
+        pd.DataFrame(scores, columns=[*CELL, *columns]).astype(
+            counts | {name: float for name in columns if name not in counts}
+        ),
         pd.DataFrame(timing, columns=[*CELL, *TIMES]),
         pd.DataFrame(failed, columns=[*CELL, "reason"]),
     )
@@ -52,11 +60,12 @@ def _name(dataset: str, arm: Arm, cell: Cell) -> dict[str, Any]:
 
 
 def _scores(outcome: Outcome | Failure, clean: Outcome | Failure) -> dict[str, Any]:
-    scores: dict[str, Any] = dict.fromkeys(SCORES)
+    scores: dict[str, Any] = {}
     if isinstance(outcome, Outcome):
         scores["poisoned_rows"] = outcome.poisoned_rows
         scores["clean_accuracy"] = outcome.clean.value
         scores["attack_success_rate"] = outcome.success.value
+        scores["robust_accuracy"] = outcome.robust.value
     if isinstance(clean, Outcome):
         scores["baseline_accuracy"] = clean.clean.value
         scores["false_trigger_rate"] = clean.success.value

@@ -1,8 +1,8 @@
 """track: records the result in MLflow exactly once, whichever way it came about.
 
 Runs at the end of every `dvc repro` and costs next to nothing when the result is known. With `--all` it records every
-result that can still be found, sweeps included: those of all DVC experiments kept in git, the last commit's, the work
-tree's, and those whose artefacts are still in `mlruns`.
+result that can still be found, those of sweeps and comparisons included: of all DVC experiments kept in git, the last
+commit's, the work tree's, and those whose artefacts are still in `mlruns`.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from stages import command, own_files
 from stages.command import InputError
+from stages.comparison_results import COMPARISON_LOCK, read_comparison
 from stages.pipeline_results import LOCK, read_result
 from stages.places import places, tags_of_this_run
 from stages.recorder import StoreError
@@ -21,10 +22,10 @@ from stages.results import IncompleteError, Result, load_yaml
 from stages.runs import Store
 from stages.sweep_results import SWEEP_LOCK, read_sweep
 
-PIPELINES = ("dvc.yaml", "accounts/dvc.yaml", "sweep/dvc.yaml")
+PIPELINES = ("dvc.yaml", "accounts/dvc.yaml", "comparison/dvc.yaml", "sweep/dvc.yaml")
 LIBRARIES = ("mlflow", "sqlalchemy")  # whose exceptions mean that the store cannot be had
 Reader: TypeAlias = Callable[[Path], Result]
-READERS: dict[str, Reader] = {LOCK: read_result, SWEEP_LOCK: read_sweep}
+READERS: dict[str, Reader] = {LOCK: read_result, SWEEP_LOCK: read_sweep, COMPARISON_LOCK: read_comparison}
 
 
 def main() -> None:

@@ -1,10 +1,11 @@
 """Engines: where the models of a sweep are trained. One file, one engine; all give the same results."""
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
-from stages import cells
+from stages import cells, parts
 from stages.cells import Bench, Cell, Outcome
 from stages.command import InputError
 
@@ -41,6 +42,18 @@ class Engine(ABC):
         Raises:
             InputError: If the engine cannot be had.
         """
+
+
+def chosen() -> Engine:
+    """The engine that the environment names: it comes from `make`, as it changes no result.
+
+    Raises:
+        InputError: If there is none of this name.
+    """
+    name = os.environ.get("SWEEP_ENGINE") or "joblib"
+    if name not in parts.names("engines"):
+        raise InputError(f"ENGINE = {name!r} is unknown; known: {', '.join(parts.names('engines'))}")
+    return parts.find("engines", name, Engine, "ENGINE")()
 
 
 def attempt(bench: Bench, model: Model) -> Result:
