@@ -67,6 +67,8 @@ def _axes(ax: "Axes", workers: int, highest: float) -> None:
     ax.set_xlabel("the attacker's accounts", fontsize=11)
     ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    ax.set_yticks([tick for tick in MaxNLocator(8).tick_values(0, highest) if tick <= 1.06 * highest])
+    ax.set_yticks(
+        [tick for tick in MaxNLocator(8, steps=[1, 2, 5, 10]).tick_values(0, highest) if tick <= 1.06 * highest]
+    )
     ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
     ax.spines[["top", "right"]].set_visible(False)
