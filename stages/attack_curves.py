@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from stages.curves import COLOURS, MARKERS
+from stages.curves import MARKERS
+from stages.pictures import COLOURS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

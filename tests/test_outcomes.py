@@ -38,7 +38,7 @@ def outcomes(name: str) -> tuple[Outcome, Outcome]:
     arm = Arm(section, attack, label_map, Direct(), *attack.trigger(test, label_map=label_map))
     learning = PARAMS["train"] | {"epochs": 16, "batch_size": 32, "learning_rate": 0.003, "label_smoothing": 0}
     compute = ComputeSection(device="cpu", precision="float32", threads=1)
-    bench = Bench(train, test, (arm,), TrainSection.model_validate(learning), compute)
+    bench = Bench(PROJECT, train, test, (arm,), TrainSection.model_validate(learning), compute)
     clean, backdoored = (cells.run(bench, [Cell(0, rate, 0, 1)])[0] for rate in (0, RATE))
     return clean, backdoored
 
