@@ -46,7 +46,8 @@ def test_the_shipped_params_are_good() -> None:
         (
             "attack.colour",
             1,
-            "attack.colour is not a known key; attack holds name, rate, mode, cover, channel, surrogate, label_map, target, source$",
+            "attack.colour is not a known key; attack holds name, rate, mode, cover, channel, surrogate, label_map, "
+            "target, source$",
         ),
         ("attacks.badnets.pixel", [[3, 3]], "attacks.badnets.pixel is not a known key; .* holds pixels, patch, colour"),
         ("attacks.badnets.pixels", [], "attacks.badnets = .*: either pixels or patch must be given"),
