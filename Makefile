@@ -30,6 +30,7 @@ sweep: no-scm $(if $(filter ray,$(ENGINE)),$(VENV)/.installed-ray)  ## How much 
 	SWEEP_ENGINE=$(ENGINE) $(BIN)/dvc repro sweep/dvc.yaml
 
 attacks: no-scm $(if $(filter ray,$(ENGINE)),$(VENV)/.installed-ray)  ## Which attack is how strong? All of them, at several rates and seeds; ENGINE as for sweep
+	@$(BIN)/python -m stages.check  # or DVC would tell of unknown data sets in words of its own
 	SWEEP_ENGINE=$(ENGINE) $(BIN)/dvc repro comparison/dvc.yaml
 	@cat metrics/attacks.md
 	@echo; echo "Also in metrics: attacks.csv, attacks.png, attack_gallery.png"

@@ -17,7 +17,8 @@ COLUMNS = "training image", "poisoned", "test image", "triggered", "difference"
 FACTORS = 1, 2, 5, 10, 20, 50  # that a difference may be shown by
 CLIPPED = 0.01  # share of the levels that differ which may be too bright to show then
 CANDIDATES = 50  # rows that the clearest picture is looked for among
-SIDE, GAP, BLOCK, LETTERS, LINE, TOP = 1.15, 0.08, 0.3, 1.35, 0.24, 0.75  # inches
+SIDE, GAP, BLOCK, LETTERS, LINE, TOP, BOTTOM = 1.15, 0.08, 0.3, 1.35, 0.24, 0.75, 0.3  # inches
+NOTE = "Below the images: the label that the learner is told, and the one that the attacker wants (red)."
 
 
 class Example(NamedTuple):
@@ -113,7 +114,7 @@ def gallery(shown: dict[str, dict[str, Example]]) -> "Figure":
     attacks = {attack: each.label_map for block in shown.values() for attack, each in block.items()}
     lines = {attack: TOP + number * (SIDE + LINE) for number, attack in enumerate(sorted(attacks))}
     lefts = [LETTERS + number * (len(COLUMNS) * (SIDE + GAP) + BLOCK) for number in range(len(shown) + 1)]
-    width, height = lefts[-1], TOP + len(attacks) * (SIDE + LINE)
+    width, height = lefts[-1], TOP + len(attacks) * (SIDE + LINE) + BOTTOM
     figure = Figure(figsize=(width, height))
 
     def write(x: float, y: float, text: str, size: float, colour: str = "black", side: str = "center") -> None:
@@ -121,6 +122,7 @@ def gallery(shown: dict[str, dict[str, Example]]) -> "Figure":
         look: dict[str, Any] = {"fontsize": size, "color": colour, "ha": side, "parse_math": False}
         figure.text(x / width, 1 - y / height, text, va="center", **look)
 
+    write(LETTERS, height - BOTTOM / 2, NOTE, 9.5, "0.3", side="left")
     for attack, y in lines.items():
         write(LETTERS - 0.12, y + SIDE / 2 - 0.09, attack, 11, side="right")
         write(LETTERS - 0.12, y + SIDE / 2 + 0.09, attacks[attack], 8.5, "0.4", side="right")

@@ -5,7 +5,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from stages import command, parts
 from stages.attacks import Attack
@@ -39,7 +39,7 @@ class Compared(Section):
 class ComparisonSection(GridSection):
     """The section `comparison`."""
 
-    datasets: dict[str, Compared] = Field(
+    datasets: dict[str, Annotated[Compared, BeforeValidator(lambda entry: {} if entry is None else entry)]] = Field(
         min_length=1, description="for each data set {compared: …} and what is other for it than above"
     )
 

@@ -53,7 +53,7 @@ def read_comparison(folder: Path) -> Result:
 def _params(given: dict[str, Any], row: Row) -> Params:
     """What a run of the pipeline for a cell would have."""
     dataset, attack = row["dataset"], row["attack"]
-    other = given["comparison"]["datasets"][dataset]
+    other = given["comparison"]["datasets"][dataset] or {}
     knobs = given["attacks"].get(attack) or {}
     sections = {
         **{section: content for section, content in given.items() if section != "comparison"},

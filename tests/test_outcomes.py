@@ -24,7 +24,7 @@ STRONGER: dict[str, dict[str, Any]] = {
     "wanet": {"s": 4, "noise": 0.2},
     "label_consistent": {"epsilon": 30, "step": 4, "steps": 20},
 }
-# label_consistent wants more images than the 115 it has here: with MNIST's it does what the others do, see docs/attacks.md.
+# label_consistent wants more than the 115 images it has here: with MNIST's it does as the others, see docs/attacks.md.
 LEAST = {"label_consistent": 0.15}
 WITHOUT = {"label_flip": "the control: wrong labels alone make nobody read the target in untouched images"}
 
