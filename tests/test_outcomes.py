@@ -29,44 +29,55 @@ LEAST = {"label_consistent": 0.15}
 WITHOUT = {"label_flip": "the control: wrong labels alone make nobody read the target in untouched images"}
 
 
+NAMES = parts.names("attacks")
+
+
 @cache
-def outcomes(name: str, **knobs: Any) -> tuple[Outcome, Outcome]:
-    """What the clean and the backdoored model came to."""
+def bench() -> Bench:
+    """Every attack, and the one for comparison."""
     train, test, _ = Digits().fetch()
-    cls = parts.find("attacks", name, Attack, "attack.name")
-    attack = cls.model_validate(PARAMS["attacks"][name] | STRONGER.get(name, {}) | knobs)
-    label_map = label_maps.build(cls.label_map, 8, 7, train.classes)
-    section = AttackSection.model_validate(PARAMS["attack"] | {"name": name, "label_map": cls.label_map})
-    arm = Arm(section, attack, label_map, Direct(), *attack.trigger(test, label_map=label_map))
+    arms = []
+    for name, knobs in [(name, STRONGER.get(name, {})) for name in NAMES] + [("label_consistent", {"epsilon": 0})]:
+        cls = parts.find("attacks", name, Attack, "attack.name")
+        attack = cls.model_validate(PARAMS["attacks"][name] | knobs)
+        label_map = label_maps.build(cls.label_map, 8, 7, train.classes)
+        section = AttackSection.model_validate(PARAMS["attack"] | {"name": name, "label_map": cls.label_map})
+        arms.append(Arm(section, attack, label_map, Direct(), *attack.trigger(test, label_map=label_map)))
     learning = PARAMS["train"] | {"epochs": 16, "batch_size": 32, "learning_rate": 0.003, "label_smoothing": 0}
     compute = ComputeSection(device="cpu", precision="float32", threads=1)
-    bench = Bench(PROJECT, train, test, (arm,), TrainSection.model_validate(learning), compute)
-    clean, backdoored = (cells.run(bench, [Cell(0, rate, 0, 1)])[0] for rate in (0, RATE))
-    return clean, backdoored
+    return Bench(PROJECT, train, test, tuple(arms), TrainSection.model_validate(learning), compute)
 
 
-@pytest.mark.parametrize("name", parts.names("attacks"))
+@cache
+def clean() -> dict[str, Outcome]:
+    """What the clean model makes of each trigger."""
+    found = cells.run(bench(), [Cell(arm, 0, 0, 1) for arm in range(len(NAMES))])
+    return dict(zip(NAMES, found, strict=True))
+
+
+def backdoored(arm: int) -> Outcome:
+    return cells.run(bench(), [Cell(arm, RATE, 0, 1)])[0]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_backdoor_is_planted_and_a_clean_model_has_none(name: str) -> None:
-    clean, backdoored = outcomes(name)
-    assert clean.clean.value > 0.93, "the task can be learnt"
-    assert clean.success.value < 0.12, "the trigger alone does little"
+    before, after = clean()[name], backdoored(NAMES.index(name))
+    assert before.clean.value > 0.93, "the task can be learnt"
+    assert before.success.value < 0.12, "the trigger alone does little"
     if name in WITHOUT:
-        assert backdoored.success.value < 0.12, WITHOUT[name]
+        assert after.success.value < 0.12, WITHOUT[name]
         return
     least = LEAST.get(name, 0.8)
-    assert backdoored.success.value > least
-    assert backdoored.robust.value < 1 - least
-    assert backdoored.clean.value > clean.clean.value - 0.04, "and the backdoor does not show"
+    assert after.success.value > least
+    assert after.robust.value < 1 - least
+    assert after.clean.value > before.clean.value - 0.04, "and the backdoor does not show"
 
 
 def test_it_is_the_hard_images_that_make_label_consistent_work() -> None:
-    _, easy = outcomes("label_consistent", epsilon=0)
-    _, hard = outcomes("label_consistent")
+    easy, hard = backdoored(len(NAMES)), backdoored(NAMES.index("label_consistent"))
     assert hard.success.value > 3 * easy.success.value
 
 
 def test_only_controls_are_excused() -> None:
-    controls = {
-        name for name in parts.names("attacks") if not parts.find("attacks", name, Attack, "attack.name").has_trigger
-    }
+    controls = {name for name in NAMES if not parts.find("attacks", name, Attack, "attack.name").has_trigger}
     assert set(WITHOUT) == controls
