@@ -137,10 +137,8 @@ class Attack(Section, ABC):
             rng=rng,
             attack=f"attacks.{self.name()}",
         )
-        if self.needs_surrogate and surrogate is None and len(draws[0].rows):
-            raise InputError(
-                f"params.yaml: attack.surrogate = 'none', but {self.name()} needs a clean model; allowed: 'clean'"
-            )
+        if len(draws[0].rows):
+            self.check_surrogate(there=surrogate is not None)
         # Each purpose has a generator of its own, so that what one draws does not move the others.
         label_rng, *image_rngs = rng.spawn(1 + len(draws))
         parts = []
@@ -181,6 +179,18 @@ class Attack(Section, ABC):
             _check_visible(data.images, images, attackable, "attackable test")
         touched = np.ones(len(data), dtype=bool)
         return Dataset(images, goal, data.true_labels, touched, data.classes, data.boxes), attackable
+
+    @classmethod
+    def check_surrogate(cls, *, there: bool) -> None:
+        """Asks for the clean model, if the attack needs one.
+
+        Raises:
+            InputError: If it is not there.
+        """
+        if cls.needs_surrogate and not there:
+            raise InputError(
+                f"params.yaml: attack.surrogate = 'none', but {cls.name()} needs a clean model; allowed: 'clean'"
+            )
 
     @classmethod
     def name(cls) -> str:
