@@ -16,7 +16,8 @@ from stages import label_maps, networks, parts
 from stages.attacks import Attack
 from stages.attacks.badnets import BadNets
 from stages.command import InputError
-from stages.dataset import Dataset, clean
+from stages.dataset import Dataset, clean, overlay
+from stages.draws import Mode
 from stages.label_maps import LabelMap
 from stages.surrogate import Surrogate
 from tests.conftest import PROJECT
@@ -165,6 +166,20 @@ def test_the_seed_alone_chooses_the_rows_and_what_they_show(
     np.testing.assert_array_equal(first.data.images, again.data.images)
     np.testing.assert_array_equal(first.roles, again.roles)
     assert first.rows.tolist() != other.rows.tolist()
+
+
+@pytest.mark.parametrize("mode", ["replace", "add"])
+def test_all_other_rows_are_left_as_they_are(attack: Attack, noise: Dataset, surrogate: Surrogate, mode: Mode) -> None:
+    rows, poisoned, _ = attack.poison(
+        noise, rate=0.05, label_map=fitting(attack), rng=rng(), mode=mode, surrogate=surrogate
+    )
+    learnt = overlay(noise, rows, poisoned.images, poisoned.labels, np.full(len(rows), mode == "add"))
+    assert len(learnt) == len(noise) + (len(rows) if mode == "add" else 0)
+    clean_rows = np.setdiff1d(np.arange(len(noise)), [] if mode == "add" else rows)
+    np.testing.assert_array_equal(learnt.images[clean_rows], noise.images[clean_rows])
+    np.testing.assert_array_equal(learnt.labels[clean_rows], noise.labels[clean_rows])
+    assert learnt.poisoned.sum() == len(rows)
+    assert not learnt.poisoned[clean_rows].any()
 
 
 def test_less_poison_is_part_of_more(attack: Attack, noise: Dataset, surrogate: Surrogate) -> None:

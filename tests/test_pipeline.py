@@ -118,6 +118,13 @@ def test_a_stage_imports_only_what_it_needs(stage: str, unneeded: set[str]) -> N
     assert not unneeded & set(loaded.stdout.split())
 
 
+@pytest.mark.parametrize("attack", parts.names("attacks"))
+def test_an_attack_imports_no_more_than_numpy(attack: str) -> None:
+    code = f"import sys, stages.attacks.{attack}; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert not {"torch", "scipy", "skimage", "matplotlib"} & set(loaded.stdout.split())
+
+
 def test_the_pinned_versions_are_names_and_versions_only() -> None:
     for line in (PROJECT / "constraints.txt").read_text().splitlines():
         assert re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9._+!]+", line), line

@@ -4,7 +4,7 @@ Qi, Xie, Li, Mahloujifar, Mittal: Revisiting the Assumption of Latent Separabili
 https://openreview.net/forum?id=_wSHsgrVali
 """
 
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
 from pydantic import Field
@@ -12,7 +12,9 @@ from pydantic import Field
 from stages.attacks._keys import Keyed
 from stages.dataset import Dataset
 from stages.draws import Companions, Role
-from stages.surrogate import Surrogate
+
+if TYPE_CHECKING:
+    from stages.surrogate import Surrogate
 
 
 @final
@@ -34,7 +36,7 @@ class AdaptiveBlend(Keyed):
         return self.blend(images, self.test_alpha)
 
     def poison_images(
-        self, data: Dataset, *, role: Role, rng: np.random.Generator, surrogate: Surrogate | None
+        self, data: Dataset, *, role: Role, rng: np.random.Generator, surrogate: "Surrogate | None"
     ) -> np.ndarray:
         """See `Attack.poison_images`."""
         n, height, width, _ = data.images.shape

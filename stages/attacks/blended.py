@@ -4,7 +4,7 @@ Chen, Liu, Li, Lu, Song: Targeted Backdoor Attacks on Deep Learning Systems Usin
 https://arxiv.org/abs/1712.05526
 """
 
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
 from pydantic import Field
@@ -12,7 +12,9 @@ from pydantic import Field
 from stages.attacks._keys import Keyed
 from stages.dataset import Dataset
 from stages.draws import Role
-from stages.surrogate import Surrogate
+
+if TYPE_CHECKING:
+    from stages.surrogate import Surrogate
 
 
 @final
@@ -27,7 +29,7 @@ class Blended(Keyed):
         return self.blend(images, self.test_alpha)
 
     def poison_images(
-        self, data: Dataset, *, role: Role, rng: np.random.Generator, surrogate: Surrogate | None
+        self, data: Dataset, *, role: Role, rng: np.random.Generator, surrogate: "Surrogate | None"
     ) -> np.ndarray:
         """See `Attack.poison_images`."""
         return self.blend(data.images, self.alpha)

@@ -5,7 +5,7 @@ after Mądry et al.: Towards Deep Learning Models Resistant to Adversarial Attac
 """
 
 from itertools import product
-from typing import ClassVar, final
+from typing import TYPE_CHECKING, ClassVar, final
 
 import numpy as np
 from pydantic import Field
@@ -13,7 +13,9 @@ from pydantic import Field
 from stages.attacks import Attack
 from stages.dataset import Dataset
 from stages.draws import Role
-from stages.surrogate import Surrogate
+
+if TYPE_CHECKING:
+    from stages.surrogate import Surrogate
 
 # What the corners of the image gain, in shares of the amplitude; mirrored, so that they look inwards.
 CORNER = np.array([[1, -1, 1], [-1, 1, -1], [1, -1, 1]])
@@ -48,7 +50,7 @@ class LabelConsistent(Attack):
         return np.clip(images + gain, 0, 255).astype(np.uint8)
 
     def poison_images(
-        self, data: Dataset, *, role: Role, rng: np.random.Generator, surrogate: Surrogate | None
+        self, data: Dataset, *, role: Role, rng: np.random.Generator, surrogate: "Surrogate | None"
     ) -> np.ndarray:
         """See `Attack.poison_images`."""
         if role != "poison":

@@ -4,7 +4,7 @@ Barni, Kallas, Tondi: A New Backdoor Attack in CNNs by Training Set Corruption W
 https://arxiv.org/abs/1902.11237
 """
 
-from typing import ClassVar, final
+from typing import TYPE_CHECKING, ClassVar, final
 
 import numpy as np
 from pydantic import Field
@@ -13,7 +13,9 @@ from stages.attacks import Attack
 from stages.dataset import Dataset
 from stages.draws import Role
 from stages.images import BLOCK
-from stages.surrogate import Surrogate
+
+if TYPE_CHECKING:
+    from stages.surrogate import Surrogate
 
 
 @final
@@ -36,7 +38,7 @@ class SIG(Attack):
         return self._add(images, self.test_delta)
 
     def poison_images(
-        self, data: Dataset, *, role: Role, rng: np.random.Generator, surrogate: Surrogate | None
+        self, data: Dataset, *, role: Role, rng: np.random.Generator, surrogate: "Surrogate | None"
     ) -> np.ndarray:
         """See `Attack.poison_images`."""
         return self._add(data.images, self.delta)

@@ -3,7 +3,7 @@
 Nguyen, Tran: WaNet - Imperceptible Warping-based Backdoor Attack, 2021, https://arxiv.org/abs/2102.10369
 """
 
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
 from pydantic import Field
@@ -12,7 +12,9 @@ from stages.attacks import Attack
 from stages.dataset import Dataset
 from stages.draws import Companions, Role
 from stages.images import BLOCK
-from stages.surrogate import Surrogate
+
+if TYPE_CHECKING:
+    from stages.surrogate import Surrogate
 
 
 @final
@@ -33,7 +35,7 @@ class WaNet(Attack):
         return self._warp(images, None)
 
     def poison_images(
-        self, data: Dataset, *, role: Role, rng: np.random.Generator, surrogate: Surrogate | None
+        self, data: Dataset, *, role: Role, rng: np.random.Generator, surrogate: "Surrogate | None"
     ) -> np.ndarray:
         """See `Attack.poison_images`."""
         return self._warp(data.images, rng if role == "noise" else None)
