@@ -93,7 +93,7 @@ def test_a_scenario_is_an_experiment_of_its_name(project: Project) -> None:
     path = project.folder / "params.yaml"
     knobs = {"name": "sticker", "rate": 0.02, "mode": "add", "cover": 0.03, "label_map": "one-to-one"}
     wanted = {
-        "attack": {**knobs, "target": 8, "source": 1},
+        "attack": {**knobs, "channel": "direct", "surrogate": "none", "target": 8, "source": 1},
         "attacks": {"sticker": {"position": [0.1, 0.1], "side": 0.1, "colour": 255, "picture": None}},
     }
     (project.folder / "scenarios/one-is-eight.yaml").write_text(
