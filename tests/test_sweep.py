@@ -118,7 +118,7 @@ def test_a_sweep_killed_three_times_ends_as_an_undisturbed_one(swept: Project, t
     project(*SWEEP)
     assert stable(project) == stable(swept)
     seconds = set(table(project, "sweep_timing")["seconds"])
-    assert {outcome[3] for outcome in stored} <= seconds, "a finished cell was trained again"
+    assert {outcome[4] for outcome in stored} <= seconds, "a finished cell was trained again"
 
 
 BROKEN = '''
@@ -218,7 +218,7 @@ def test_a_picture_on_the_disk_travels_along_and_warnings_arrive(tmp_path: Path)
     project("dvc", "repro", "download")
     output = project("python", "-m", "stages.sweep")
     assert table(project, "sweep_failed").empty
-    assert "warning: the trigger changes no pixel of 3 of 144 poisoned images" in output
+    assert "warning: the trigger changes no pixel of 3 of 144 poison training images" in output
 
 
 def test_if_nothing_works_the_sweep_fails_and_says_why(swept: Project) -> None:
