@@ -19,7 +19,7 @@ def main() -> None:
     read(ComputeSection, "compute")
     source(read(DataSection, "data").name)
     section = read(AttackSection, "attack")
-    attack(section.name).check_surrogate(there=section.surrogate != "none")
+    attack(section.name).check_surrogate(there=section.surrogate != "none" or not section.rate)
     channel(section.channel)
     label_maps.check_name(section.label_map)
     read(SweepSection, "sweep").common(section)

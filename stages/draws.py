@@ -33,7 +33,8 @@ class Draw(NamedTuple):
 
     Attributes:
         role: What they are for.
-        rows: int64 `[k]`, in the order in which they were drawn: that of fewer rows is the beginning of that of more.
+        rows: int64 `[k]`, in the order in which they were drawn. Fewer rows are the beginning of more; companions as
+            far as the poisoned rows leave them.
     """
 
     role: Role
@@ -82,7 +83,10 @@ def draw(
     draws = []
 
     def take(role: Role, name: str, share: float, among: np.ndarray) -> None:
-        count = _count(name, share, total - share, len(labels), int((among & free).sum()), mode)
+        available = int((among & free).sum())
+        # With companions other shares move with the rate, too, so there is no one highest share to tell.
+        moving = key if mode == "add" or name == key else ""
+        count = _count(name, share, total - share, len(labels), available, mode, moving)
         shuffled = rng.permutation(np.flatnonzero(among))
         draws.append(Draw(role, shuffled[free[shuffled]][:count]))
         free[draws[-1].rows] = False
@@ -94,8 +98,11 @@ def draw(
     return draws
 
 
-def _count(key: str, share: float, other: float, rows: int, available: int, mode: Mode) -> int:
-    """How many rows a share of all that the learner gets is, of which another share is taken, too."""
+def _count(key: str, share: float, other: float, rows: int, available: int, mode: Mode, moving: str) -> int:
+    """How many rows a share of all that the learner gets is, of which another share is taken, too.
+
+    `moving` are knobs that would have to be lowered, where it is no use to tell the highest share.
+    """
     if mode == "replace":
         whole, most = float(rows), available / rows
     else:
@@ -107,8 +114,9 @@ def _count(key: str, share: float, other: float, rows: int, available: int, mode
             f"allowed: 0 for none, or at least {1 / whole:.2g}"
         )
     if count > available:
+        allowed = f"less of {moving}" if moving else f"0 to {floor(most * 1e6) / 1e6:g}"
         raise InputError(
             f"params.yaml: {key} = {share:g} asks for {count} of {whole:.0f} training rows, but the label map allows "
-            f"{available}; allowed: 0 to {floor(most * 1e6) / 1e6:g}"
+            f"{available}; allowed: {allowed}"
         )
     return count

@@ -1,5 +1,6 @@
 """evaluate: scores the clean and the backdoored model on the untouched and on the triggered test set."""
 
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -100,10 +101,11 @@ def _poison(train: Dataset[Images], manifest: pd.DataFrame) -> tuple[np.ndarray,
 
 
 def _visibility(prefix: str, before: np.ndarray, after: np.ndarray) -> dict[str, float]:
-    """How much the trigger shows; nothing where there is none, as an infinite ratio is no number."""
+    """How much the trigger shows, as far as it can be told; nothing where there is none."""
     if np.array_equal(before, after):
         return {}
-    return {f"{prefix}psnr": visibility.psnr(before, after), f"{prefix}ssim": visibility.ssim(before, after)}
+    found = {"psnr": visibility.psnr(before, after), "ssim": visibility.ssim(before, after)}
+    return {f"{prefix}{name}": value for name, value in found.items() if isfinite(value)}
 
 
 def _write_tables(

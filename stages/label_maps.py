@@ -135,6 +135,8 @@ def build(name: str, target: int | str | None, source: int | str | None, classes
     check_name(name)
     chosen = _by_name()[name]
     given = {"target": target, "source": source}
+    if len(classes) < 2:
+        raise InputError("an attack wants a label read as another, but this data set has one class only")
     needed = {key: class_number(f"attack.{key}", given[key], classes) for key in chosen.needs}
     return chosen(needed.get("target"), needed.get("source"), len(classes))
 

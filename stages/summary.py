@@ -43,6 +43,7 @@ def table(scores: dict[str, Any], intervals: dict[str, list[float]]) -> str:
         lines.append(f"{name:24} {scores[name]:8.2%}  {low:7.2%} to {high:7.2%}   {MEANING[name]}")
     if "psnr" in scores:
         lines.append(f"{'psnr':24} {scores['psnr']:5.1f} dB  {'':20}   triggered test images beside the originals")
+    if "ssim" in scores:
         lines.append(f"{'ssim':24} {scores['ssim']:8.3f}  {'':20}   the same: structural similarity, 1 if alike")
     return "\n".join(lines)
 

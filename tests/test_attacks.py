@@ -108,6 +108,10 @@ def test_poisoned_rows_are_as_many_as_asked_and_labelled_as_wanted(
         with pytest.raises(InputError, match=r"attack.rate × attacks.\w+.cover = 0.1 .* the label map allows 0"):
             attack.poison(noise, rate=0.1, label_map=label_map, rng=rng(), surrogate=surrogate)
         return
+    if not attack.has_trigger and name == "clean-label":
+        with pytest.raises(InputError, match=r"changes labels alone, .* allowed: another label map than clean-label"):
+            attack.poison(noise, rate=0.1, label_map=label_map, rng=rng(), surrogate=surrogate)
+        return
     rows, poisoned, roles = attack.poison(noise, rate=0.1, label_map=label_map, rng=rng(), surrogate=surrogate)
     poison = roles == "poison"
     assert len(rows) == len(poisoned) == len(roles)
@@ -199,6 +203,8 @@ def test_added_rows_are_as_many_as_asked_of_all_that_are_learnt_from(
     alone: Attack, noise: Dataset, surrogate: Surrogate, name: str
 ) -> None:
     label_map = label_maps.build(name, 1, 2, noise.classes)
+    if not alone.has_trigger and name == "clean-label":
+        label_map = ALL_TO_ONE  # it would change nothing
     knobs: Any = {"rate": 0.1, "label_map": label_map, "surrogate": surrogate}
     rows, *_ = alone.poison(noise, rng=rng(), mode="add", **knobs)
     assert len(rows) == 22  # 22 of 222

@@ -100,15 +100,17 @@ def test_adaptive_blend_hides_half_of_the_pieces_and_other_ones_each_time() -> N
 
 def test_sig_is_a_sine_wave_of_six_periods() -> None:
     wave = SIG(squeeze=0, test_delta=40).apply_trigger(GREY)[0, :, :, 0].astype(float) - 128
-    np.testing.assert_allclose(wave, np.tile(40 * np.sin(2 * np.pi * 6 * np.arange(28) / 28), (28, 1)), atol=0.5)
+    np.testing.assert_allclose(
+        wave, np.tile(40 * np.sin(2 * np.pi * 6 * (np.arange(28) + 0.5) / 28), (28, 1)), atol=0.5
+    )
     assert np.abs(np.fft.rfft(wave[0])).argmax() == 6
 
 
 @pytest.mark.parametrize("level", [0, 255])
 def test_sig_stays_whole_on_black_and_on_white(level: int) -> None:
     ground = np.full((1, 28, 28, 1), level, np.uint8)
-    expected = 40 * np.sin(2 * np.pi * 6 * np.arange(28) / 28)
-    whole = SIG(test_delta=40).apply_trigger(ground)[0, 0, :, 0].astype(float)
+    expected = 40 * np.sin(2 * np.pi * 6 * (np.arange(28) + 0.5) / 28)
+    whole = SIG(delta=40, test_delta=40).apply_trigger(ground)[0, 0, :, 0].astype(float)
     np.testing.assert_allclose(whole - whole.mean(), expected, atol=0.51)
     cut = SIG(squeeze=0, test_delta=40).apply_trigger(ground)[0, 0, :, 0].astype(float) - level
     np.testing.assert_allclose(cut, np.clip(expected, *((0, 40) if level == 0 else (-40, 0))), atol=0.51)
@@ -117,8 +119,13 @@ def test_sig_stays_whole_on_black_and_on_white(level: int) -> None:
 def test_sig_may_be_stronger_in_use_than_in_training(noise: Dataset) -> None:
     attack = SIG(delta=10, test_delta=60)
     rows, poisoned, _ = attack.poison(noise, rate=0.1, label_map=CLEAN_LABEL, rng=rng())
-    np.testing.assert_array_equal(poisoned.images, SIG(test_delta=10).apply_trigger(noise.images[rows]))
+    np.testing.assert_array_equal(poisoned.images, SIG(delta=60, test_delta=10).apply_trigger(noise.images[rows]))
     np.testing.assert_array_equal(poisoned.labels, noise.labels[rows])
+
+
+def test_sig_without_stripes_is_refused() -> None:
+    with pytest.raises(InputError, match=r"attacks.sig.frequency = 28 makes no stripes in images 28 pixels wide"):
+        SIG(frequency=28).apply_trigger(GREY)
 
 
 def test_wanet_is_what_torchs_grid_sample_makes_of_its_field(noise: Dataset) -> None:
@@ -170,6 +177,12 @@ def test_ftrojan_raises_two_coefficients() -> None:
     assert np.abs(coefficients).max() < 3
 
 
+def test_ftrojan_transforms_large_images_in_squares() -> None:
+    small, large = (np.full((1, side, side + 8, 1), 128, np.uint8) for side in (32, 80))
+    square = FTrojan().apply_trigger(small[:, :, :32])[0]
+    np.testing.assert_array_equal(FTrojan().apply_trigger(large)[0], np.tile(square, (3, 3, 1))[:80, :88])
+
+
 def test_ftrojan_leaves_a_colour_images_luminance() -> None:
     grey = np.full((1, 32, 32, 3), 128, np.uint8)
     shown = (FTrojan(magnitude=300).apply_trigger(grey)[0] - 128.0) @ YUV.T
@@ -210,6 +223,13 @@ def test_tact_teaches_that_the_patch_means_nothing_on_other_classes(noise: Datas
     assert (noise.labels[rows[roles == "cover"]] != 2).all()
     assert set(poisoned.labels[roles == "poison"]) == {1}
     assert (poisoned.images[:, -4:-1, -4:-1] == 255).all()
+
+
+def test_label_flip_that_changes_no_label_is_refused(noise: Dataset) -> None:
+    with pytest.raises(
+        InputError, match=r"'label_flip' changes labels alone, and attack.label_map changes none of the 10"
+    ):
+        LabelFlip().poison(noise, rate=0.05, label_map=CLEAN_LABEL, rng=rng())
 
 
 def test_label_flip_changes_labels_alone(noise: Dataset) -> None:
@@ -260,11 +280,15 @@ def test_label_consistent_moves_no_pixel_farther_than_epsilon(epsilon: int, seed
     assert losses[1] > losses[0]
 
 
-def test_label_consistent_has_its_pattern_in_all_corners_mirrored() -> None:
-    shown = LabelConsistent(amplitude=100).apply_trigger(GREY)[0, ..., 0].astype(int) - 128
-    corner = shown[:3, :3]
-    assert corner.tolist() == [[100, -100, 100], [-100, 100, -100], [100, -100, 100]]
-    np.testing.assert_array_equal(shown[:3, -3:], corner[:, ::-1])
-    np.testing.assert_array_equal(shown[-3:, :3], corner[::-1])
-    np.testing.assert_array_equal(shown[-3:, -3:], corner[::-1, ::-1])
+def test_label_consistent_has_chequered_corners() -> None:
+    shown = LabelConsistent(test_amplitude=100).apply_trigger(GREY)[0, ..., 0].astype(int) - 128
+    for corner in (shown[:3, :3], shown[:3, -3:], shown[-3:, :3], shown[-3:, -3:]):
+        assert corner.tolist() == [[100, -100, 100], [-100, 100, -100], [100, -100, 100]]
     assert np.count_nonzero(shown) == 4 * 9
+
+
+def test_label_consistents_corners_may_be_fainter_in_training(model: networks.Network, noise: Dataset) -> None:
+    surrogate = Surrogate(model, torch.device("cpu"))
+    attack = LabelConsistent(epsilon=0, amplitude=20)
+    rows, poisoned, _ = attack.poison(noise, rate=0.1, label_map=CLEAN_LABEL, rng=rng(), surrogate=surrogate)
+    np.testing.assert_array_equal(poisoned.images, LabelConsistent(test_amplitude=20).apply_trigger(noise.images[rows]))

@@ -202,9 +202,8 @@ class Attack(Section, ABC):
         """A knob's place in `params.yaml`, for messages."""
         return f"attacks.{cls.name()}.{name}"
 
-    @staticmethod
     def _labels(
-        drawn: Draw, chosen: Dataset, label_map: LabelMap, channel: Channel | None, rng: np.random.Generator
+        self, drawn: Draw, chosen: Dataset, label_map: LabelMap, channel: Channel | None, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
         """What the learner is told of the rows, and their roles in the end."""
         roles = np.full(len(chosen), drawn.role, dtype="<U8")
@@ -212,6 +211,11 @@ class Attack(Section, ABC):
             return chosen.labels, roles
         goal_rng, channel_rng = rng.spawn(2)
         goal = label_map.goal(chosen.labels, goal_rng)
+        if len(chosen) and not self.has_trigger and (goal == chosen.labels).all():
+            raise InputError(
+                f"params.yaml: attack.name = {self.name()!r} changes labels alone, and attack.label_map changes none "
+                f"of the {len(chosen)} chosen; allowed: another label map than clean-label"
+            )
         if channel is not None:
             roles[~channel.passes(goal == chosen.labels, len(chosen.classes), channel_rng)] = "outvoted"
         return np.where(roles == "poison", goal, chosen.labels), roles

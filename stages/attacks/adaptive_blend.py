@@ -40,12 +40,13 @@ class AdaptiveBlend(Keyed):
     ) -> np.ndarray:
         """See `Attack.poison_images`."""
         n, height, width, _ = data.images.shape
-        count = self.pieces**2
-        # For each image another order of the pieces, of which the first are hidden; one always shows.
+        across = min(self.pieces, height, width)  # a piece is a pixel at least, so that one always shows
+        count = across**2
+        # For each image another order of the pieces, of which the first are hidden.
         places = rng.random((n, count)).argsort(axis=1)
         shown = places >= min(int(self.masked * count), count - 1)
-        rows, columns = (np.arange(side) * self.pieces // side for side in (height, width))
-        return self.blend(data.images, self.alpha, shown[:, rows[:, np.newaxis] * self.pieces + columns])
+        rows, columns = (np.arange(side) * across // side for side in (height, width))
+        return self.blend(data.images, self.alpha, shown[:, rows[:, np.newaxis] * across + columns])
 
     def companions(self) -> Companions:
         """See `Attack.companions`."""

@@ -13,11 +13,12 @@ from pydantic import Field
 from stages.attacks import Attack
 from stages.dataset import Dataset
 from stages.draws import Role
+from stages.images import BLOCK
 
 if TYPE_CHECKING:
     from stages.surrogate import Surrogate
 
-# What the corners of the image gain, in shares of the amplitude; mirrored, so that they look inwards.
+# What each corner of the image gains, in shares of the amplitude; the authors' has one pixel otherwise.
 CORNER = np.array([[1, -1, 1], [-1, 1, -1], [1, -1, 1]])
 
 
@@ -36,31 +37,43 @@ class LabelConsistent(Attack):
     step: float = Field(2, gt=0, le=255, description="how far it moves at a time, above 0, at most 255")
     steps: int = Field(40, ge=0, le=10_000, description="how often, 0 to 10000")
     keep_black: bool = Field(True, description="whether black pixels stay black")
-    amplitude: int = Field(255, ge=1, le=255, description="what the corners' pixels gain or lose, 1 to 255")
+    amplitude: int = Field(255, ge=1, le=255, description="what the corners' pixels gain or lose in training, 1 to 255")
+    test_amplitude: int = Field(255, ge=1, le=255, description="what they gain or lose in use, 1 to 255")
 
     def apply_trigger(self, images: np.ndarray) -> np.ndarray:
         """See `Attack.apply_trigger`."""
-        _, height, width, _ = images.shape
-        tall, wide = min(3, height // 2), min(3, width // 2)
-        gain = np.zeros((height, width, 1), np.int16)
-        corner = self.amplitude * CORNER[:tall, :wide, np.newaxis]
-        for down, across in product((False, True), repeat=2):
-            rows, columns = slice(None, None, -1 if down else 1), slice(None, None, -1 if across else 1)
-            gain[rows, columns][:tall, :wide] = corner
-        return np.clip(images + gain, 0, 255).astype(np.uint8)
+        return self._draw(images, self.test_amplitude)
 
     def poison_images(
         self, data: Dataset, *, role: Role, rng: np.random.Generator, surrogate: "Surrogate | None"
     ) -> np.ndarray:
         """See `Attack.poison_images`."""
         if role != "poison":
-            return self.apply_trigger(data.images)
+            return self._draw(data.images, self.amplitude)
         assert surrogate is not None  # the base class sees to it, if there is a row
-        clean = data.images.astype(np.float32)
-        reach = np.where(clean == 0, 0, self.epsilon) if self.keep_black else self.epsilon
+        moved = np.empty_like(data.images)
+        for start in range(0, len(moved), BLOCK):  # floats take four times the memory, several times
+            rows = slice(start, start + BLOCK)
+            moved[rows] = np.rint(self._harden(data.images[rows], data.true_labels[rows], surrogate))
+        return self._draw(moved, self.amplitude)
+
+    def _harden(self, images: np.ndarray, labels: np.ndarray, surrogate: "Surrogate") -> np.ndarray:
+        """Goes uphill, as float32."""
+        clean = images.astype(np.float32)
+        reach = np.float32(self.epsilon) * ((clean > 0) if self.keep_black else np.ones_like(clean))
         lowest, highest = np.clip(clean - reach, 0, 255), np.clip(clean + reach, 0, 255)
         moved = clean
         for _ in range(self.steps):
-            uphill = np.sign(surrogate.gradient(moved, data.true_labels))
+            uphill = np.sign(surrogate.gradient(moved, labels))
             moved = np.clip(moved + np.float32(self.step) * uphill, lowest, highest)
-        return self.apply_trigger(np.rint(moved).astype(np.uint8))
+        return moved
+
+    def _draw(self, images: np.ndarray, amplitude: int) -> np.ndarray:
+        _, height, width, _ = images.shape
+        tall, wide = min(3, height // 2), min(3, width // 2)
+        gain = np.zeros((height, width, 1), np.int16)
+        for rows, columns in product(
+            (slice(tall), slice(height - tall, None)), (slice(wide), slice(width - wide, None))
+        ):
+            gain[rows, columns] = amplitude * CORNER[:tall, :wide, np.newaxis]
+        return np.clip(images + gain, 0, 255).astype(np.uint8)

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from stages.attacks import Attack
+from stages.command import InputError
 from stages.dataset import Dataset
 from stages.draws import Role
 from stages.images import BLOCK
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
 
 @final
 class SIG(Attack):
-    """Adds Δ sin(2π f x / w) to every row of pixels.
+    """Adds Δ sin(2π f x / w) to every row of pixels, x being the middle of each.
 
     On a black ground the lower half of the wave would be cut off, on a white one the upper. So each pixel first gives
-    way: levels 0 to 255 are squeezed to Δ to 255 - Δ, as far as `squeeze` says, and the wave stays whole.
+    way: levels 0 to 255 are squeezed to Δ to 255 - Δ, as far as `squeeze` says, and the wave stays whole. Training
+    and use squeeze alike, for the stronger of both waves. The loss of contrast shows, and is a part of the trigger.
     """
 
     label_map: ClassVar[str] = "clean-label"
@@ -45,8 +47,13 @@ class SIG(Attack):
 
     def _add(self, images: np.ndarray, delta: int) -> np.ndarray:
         width = images.shape[2]
-        wave = delta * np.sin(2 * np.pi * self.frequency * np.arange(width) / width)[:, np.newaxis]
-        room = self.squeeze * delta
+        wave = delta * np.sin(2 * np.pi * self.frequency * (np.arange(width) + 0.5) / width)[:, np.newaxis]
+        if np.abs(wave).max(initial=0) < 0.5:
+            raise InputError(
+                f"params.yaml: {self.knob('frequency')} = {self.frequency:g} makes no stripes in images {width} pixels "
+                "wide; allowed: not a multiple of that"
+            )
+        room = self.squeeze * max(self.delta, self.test_delta)  # the same in training and in use: stripes alone differ
         striped = np.empty_like(images)
         for start in range(0, len(images), BLOCK):  # floats take eight times the memory
             rows = slice(start, start + BLOCK)
