@@ -17,7 +17,7 @@ COLUMNS = "training image", "poisoned", "test image", "triggered", "difference"
 FACTORS = 1, 2, 5, 10, 20, 50  # that a difference may be shown by
 CLIPPED = 0.01  # share of the levels that differ which may be too bright to show then
 CANDIDATES = 50  # rows that the clearest picture is looked for among
-SIDE, GAP, BLOCK, LETTERS, LINE, TOP, BOTTOM = 1.15, 0.08, 0.3, 1.35, 0.24, 0.75, 0.3  # inches
+SIDE, GAP, BLOCK, LETTERS, LINE, TOP, BOTTOM = 1.15, 0.08, 0.3, 1.6, 0.24, 0.75, 0.3  # inches
 NOTE = "Below the images: the label that the learner is told, and the one that the attacker wants (red)."
 
 
