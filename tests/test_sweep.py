@@ -258,7 +258,7 @@ def test_ctrl_c_ends_in_one_line_and_keeps_what_is_there(swept: Project) -> None
         ("sweep.rates", [], "sweep.rates = []"),
         ("sweep.seeds", [1, -1], "sweep.seeds = [1, -1]"),
         ("sweep.seeds", [1, 1], "1 stands there twice"),
-        ("sweep.attacks", ["nobody"], "sweep.attacks = 'nobody' is unknown; known attacks: badnets"),
+        ("sweep.attacks", ["nobody"], "sweep.attacks = 'nobody' is unknown; known attacks: adaptive_blend, "),
         ("sweep.attacks", ["badnets", "badnets"], "'badnets' stands there twice"),
         (
             "sweep.attacks",
