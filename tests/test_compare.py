@@ -301,7 +301,7 @@ def test_mlflow_has_it_once(compared: Project, tmp_path: Path) -> None:
         ("comparison.datasets", {}, "comparison.datasets = {}"),
         ("comparison.datasets", {"x": {}}, "comparison.datasets = 'x' is unknown; known datasets: arrays, cifar10"),
         ("comparison.datasets.mnist.compared", [], "comparison.datasets"),
-        ("comparison.datasets.mnist.compared", ["x"], "comparison.datasets.mnist = 'x' is unknown; known attacks: adaptive_blend, "),
+        ("comparison.datasets.mnist.compared", ["x"], "comparison.datasets.mnist = 'x' is unknown; known attacks: ada"),
         ("comparison.datasets.mnist.attacks", {"x": {}}, "comparison.datasets.mnist = 'x' is unknown; known attacks: "),
         (
             "comparison.datasets.mnist.attack",
