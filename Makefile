@@ -13,37 +13,40 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: repro no-scm scenario sweep attacks accounts test lint ui article scenarios bench clean help
+.PHONY: repro no-scm scenario study sweep attacks accounts test lint ui article scenarios bench clean help
 
-repro: no-scm  ## Run what is out of date: download, poison, train, evaluate, track
+repro: no-scm  ## Run what is out of date: download, poison, train, evaluate, report, track
 	$(BIN)/dvc repro
-	@$(BIN)/python -m stages.summary
+	@$(BIN)/python -m miseducation.commands.summary
 
 no-scm: $(VENV)/.installed  # DVC wants to be told whether there is git
 	@if [ ! -e .git ]; then $(BIN)/dvc config --local core.no_scm true; \
 	elif grep -qs no_scm .dvc/config.local; then $(BIN)/dvc config --local --unset core.no_scm; fi
 
 scenario: $(VENV)/.installed  ## Run a named set of parameters as an experiment: make scenario NAME=street-signs
-	@$(BIN)/python -m stages.scenario $(NAME)
+	@$(BIN)/python -m miseducation.commands.scenario $(NAME)
 
-sweep: no-scm $(if $(filter ray,$(ENGINE)),$(VENV)/.installed-ray)  ## How much poison does it take? With error bars; ENGINE=ray RAY_ADDRESS=… on a cluster
-	SWEEP_ENGINE=$(ENGINE) $(BIN)/dvc repro sweep/dvc.yaml
+study: no-scm $(if $(filter ray,$(ENGINE)),$(VENV)/.installed-ray)  ## Many models and a question: make study NAME=dose; ENGINE=ray RAY_ADDRESS=… on a cluster
+	@$(BIN)/python -m miseducation.commands.studies $(NAME)
+	STUDY_ENGINE=$(ENGINE) $(BIN)/dvc repro pipelines/studies/dvc.yaml:track@$(NAME)
 
-attacks: no-scm $(if $(filter ray,$(ENGINE)),$(VENV)/.installed-ray)  ## Which attack is how strong? All of them, at several rates and seeds; ENGINE as for sweep
-	@$(BIN)/python -m stages.check  # or DVC would tell of unknown data sets in words of its own
-	SWEEP_ENGINE=$(ENGINE) $(BIN)/dvc repro comparison/dvc.yaml
-	@cat metrics/attacks.md
-	@echo; echo "Also in metrics: attacks.csv, attacks.png, attack_gallery.png"
+sweep:  ## How much poison does it take? The study dose, with error bars
+	@+$(MAKE) --no-print-directory study NAME=dose
+
+attacks:  ## Which attack gets through? The study attacks: all of them, at several rates and seeds
+	@+$(MAKE) --no-print-directory study NAME=attacks
+	@cat metrics/attacks/table.md
 
 accounts: no-scm  ## How many accounts does the attacker need? A simulated crowd; seconds
-	$(BIN)/dvc repro accounts/dvc.yaml
+	$(BIN)/dvc repro pipelines/accounts/dvc.yaml
 
 test: $(VENV)/.installed-test  ## Run the tests
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
-lint: $(VENV)/.installed-test  ## Check style and types
+lint: $(VENV)/.installed-test  ## Check style, types and who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	$(BIN)/mypy
 
 ui: $(VENV)/.installed  ## Compare the runs in MLflow, on http://127.0.0.1:5000 (or PORT=…)
@@ -68,29 +71,31 @@ bench: $(VENV)/.installed-bench  ## Measure speed beside others' and the machine
 	$(BIN)/python -m benchmarks.report
 
 clean:  ## Remove the virtual environment and the tools' caches; data, models, runs and DVC's cache stay
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	find stages tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find miseducation stages tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 help:  ## Print this
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 	@echo "VENV=path uses another virtual environment than .venv; PYTHON=python3.12 makes it with another Python."
 
-# Only the dependencies are installed; the stages run from the work tree.
+# Only the dependencies stay installed: a copy of the library there might be imported in place of the work tree's.
+define install
+	$(BIN)/python -m pip install --constraint constraints.txt '.$(1)'
+	$(BIN)/python -m pip uninstall --yes --quiet miseducation
+	@touch $@ $(VENV)/.installed
+endef
+
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --constraint constraints.txt .
-	@touch $@
+	$(call install,)
 
 $(VENV)/.installed-ray: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --constraint constraints.txt '.[ray]'
-	@touch $@ $(VENV)/.installed
+	$(call install,[ray])
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --constraint constraints.txt '.[test]'
-	@touch $@ $(VENV)/.installed
+	$(call install,[test])
 
 $(VENV)/.installed-bench: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --constraint constraints.txt '.[bench]'
-	@touch $@ $(VENV)/.installed
+	$(call install,[bench])
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

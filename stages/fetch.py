@@ -1,20 +1,24 @@
-"""fetch: gets a data set that attacks are compared on, as `download` gets the pipeline's."""
+"""fetch: gets the data sets of a study, as `download` gets the pipeline's."""
 
 import argparse
 from pathlib import Path
 
-from stages import command, download
+from miseducation import datasets
+from miseducation.check import check_params
+from miseducation.project import command
+from miseducation.studies.section import read_study
 
-COMPARED = Path("data/compared")
+STUDIED = Path("data/studies")
 
 
 def main() -> None:
-    """Reads `params.yaml`; writes `data/compared/<name>`."""
+    """Reads `params.yaml`; writes `data/studies/<study>/<data set>`."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name", help="a file of stages/datasets, without .py")
-    name = parser.parse_args().name
-    download.get(name, COMPARED / name)
+    parser.add_argument("study", help="a section studies.<name> of params.yaml")
+    study = parser.parse_args().study
+    for name in read_study(study).datasets:
+        datasets.get(name, STUDIED / study / name)
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(main, check=check_params)

@@ -1,0 +1,49 @@
+"""SIG: faint stripes, a sine wave across the image, on images of the target class that keep their label.
+
+Barni, Kallas, Tondi: A New Backdoor Attack in CNNs by Training Set Corruption Without Label Poisoning, 2019,
+https://arxiv.org/abs/1902.11237
+"""
+
+from typing import ClassVar, final
+
+import numpy as np
+from pydantic import Field
+
+from miseducation.attacks import Attack
+from miseducation.dataset import Dataset, in_blocks
+from miseducation.errors import InputError
+from miseducation.poisoning.draws import Purpose
+
+
+@final
+class SIG(Attack):
+    """Adds Δ sin(2π f x / w) to every row of pixels, x being the middle of each.
+
+    On a black ground the lower half of the wave would be cut off, on a white one the upper. So each pixel first gives
+    way: levels 0 to 255 are squeezed to Δ to 255 - Δ, as far as `squeeze` says, and the wave stays whole. Training
+    and use squeeze alike, for the stronger of both waves. The loss of contrast shows, and is a part of the trigger.
+    """
+
+    label_map: ClassVar[str] = "clean-label"
+
+    delta: int = Field(40, ge=1, le=127, description="height of the wave in training, in grey levels, 1 to 127")
+    test_delta: int = Field(60, ge=1, le=127, description="height of the wave in use, 1 to 127")
+    frequency: float = Field(6, gt=0, le=512, description="waves across the image, above 0, at most 512")
+    squeeze: float = Field(1, ge=0, le=1, description="room made for the wave, 0 (it is cut off) to 1 (it stays whole)")
+
+    def apply_trigger(self, images: np.ndarray) -> np.ndarray:
+        return self._add(images, self.test_delta)
+
+    def poison_images(self, data: Dataset, purpose: Purpose) -> np.ndarray:
+        return self._add(data.images, self.delta)
+
+    def _add(self, images: np.ndarray, delta: int) -> np.ndarray:
+        width = images.shape[2]
+        wave = delta * np.sin(2 * np.pi * self.frequency * (np.arange(width) + 0.5) / width)[:, np.newaxis]
+        if np.abs(wave).max(initial=0) < 0.5:
+            raise InputError(
+                f"params.yaml: {self.knob('frequency')} = {self.frequency:g} makes no stripes in images {width} pixels "
+                "wide; allowed: not a multiple of that"
+            )
+        room = self.squeeze * max(self.delta, self.test_delta)  # the same in training and in use: stripes alone differ
+        return in_blocks(lambda block: room + block * (1 - 2 * room / 255) + wave, images)

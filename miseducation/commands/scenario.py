@@ -1,0 +1,138 @@
+"""Runs a scenario: a named set of parameters, as an ordinary DVC experiment of that name. `make scenario NAME=…`.
+
+The work tree stays as it is; `dvc exp apply <name>` brings an experiment's parameters and results there.
+"""
+
+import argparse
+import json
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from miseducation.commands.summary import table
+from miseducation.errors import InputError
+from miseducation.project.git import experiments, git, keep_experiment
+from miseducation.project.params import PARAMS, read_all
+
+SCENARIOS = Path("scenarios")
+PARTS = ("attacks", "channels", "datasets")  # which have sections of their own
+
+
+def names() -> list[str]:
+    """The names of all scenarios: the files in `scenarios`."""
+    return sorted(path.stem for path in SCENARIOS.glob("*.yaml"))
+
+
+def settings(scenario: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+    """What a scenario, nested as `params.yaml` is, changes of the parameters, by key: `{"attack.rate": 0.05, …}`.
+
+    Raises:
+        InputError: If the scenario holds a key that is not in the parameters.
+    """
+    known, wanted = dict(_knobs(params)), dict(_knobs(scenario))
+    if unknown := sorted(wanted.keys() - known.keys()):
+        raise InputError(f"{', '.join(unknown)}: in the scenario, but not in {PARAMS}")
+    return {key: value for key, value in wanted.items() if value != known[key]}
+
+
+def command(name: str, changes: dict[str, Any]) -> list[str]:
+    """The DVC command that runs an experiment of this name with these parameters."""
+    options = [part for key, value in changes.items() for part in ("-S", f"{key}={_plain(value)}")]
+    return ["dvc", "exp", "run", "--temp", "--name", name, *options]
+
+
+def run(name: str, changes: dict[str, Any], *, quiet: bool = False) -> tuple[dict[str, Any], dict[str, list[float]]]:
+    """Runs an experiment beside the work tree. If it ends well, it replaces an earlier one of this name and commit.
+
+    What that one computed stays in DVC's cache, and its run in MLflow. If `quiet`, what the stages print is only shown
+    if one fails.
+
+    Returns:
+        Its scores and their intervals, as in `metrics/evaluation.json` and `metrics/intervals.json`.
+
+    Raises:
+        InputError: If there is no git commit to start from.
+    """
+    import dvc.api
+
+    baseline, *_ = git("rev-parse", "HEAD") or [""]
+    if not baseline:
+        raise InputError("an experiment starts from a git commit, but here is none: git init, git add ., git commit")
+    earlier = experiments().get((baseline, name))
+    if earlier:
+        _run(["dvc", "exp", "remove", name], quiet=quiet)
+    try:
+        _run(command(name, changes), quiet=quiet)
+    except BaseException:
+        if earlier:
+            keep_experiment(baseline, name, earlier)
+        raise
+    # By commit, as a branch may have the same name. Not metrics_show, which wants them in the work tree, too.
+    commit = experiments()[baseline, name]
+    scores, intervals = (
+        json.loads(dvc.api.read(f"metrics/{file}.json", rev=commit)) for file in ("evaluation", "intervals")
+    )
+    return scores, intervals
+
+
+def main() -> None:
+    """Reads `scenarios/<name>.yaml` and `params.yaml`; prints the commands, runs them, and prints the scores."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", nargs="?", default="", help="a file of scenarios, without .yaml")
+    name = parser.parse_args().name
+    if name not in names():
+        given = f"{name!r} is unknown" if name else "NAME=… is missing"
+        raise InputError(f"{given}; the scenarios are:\n" + "\n".join(map(_describe, names())))
+    scores, intervals = run(name, settings(read_all(SCENARIOS / f"{name}.yaml"), read_all()))
+    print(f"\n{name}: {table(scores, intervals)}\n")
+    print("Compare with others: `make ui` (MLflow) or `dvc exp show` (terminal).")
+    print(f"Bring its parameters, pictures and models into the work tree: dvc exp apply {name}")
+
+
+def _knobs(content: dict[str, Any], section: str = "") -> Iterator[tuple[str, Any]]:
+    """Keys and values of all knobs. A knob may hold a mapping, too, as badnets' patch does."""
+    for name, value in content.items():
+        key = f"{section}.{name}" if section else name
+        if isinstance(value, dict) and section in ("", *PARTS):
+            yield from _knobs(value, key)
+        else:
+            yield key, value
+
+
+def _plain(value: Any) -> str:
+    """A value as `-S` understands it: as YAML in one line, but with quotes of another kind."""
+    if isinstance(value, str):
+        if re.fullmatch(r"[A-Za-z_][\w./-]*", value, re.ASCII) and yaml.safe_load(value) == value:
+            return value
+        return "'" + re.sub(r"(\\*)(?='|$)", r"\1\1", value).replace("'", r"\'") + "'"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_plain, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {_plain(each)}' for key, each in value.items())}}}"
+    return yaml.safe_dump(value).removesuffix("...\n").strip()
+
+
+def _describe(name: str) -> str:
+    first = (SCENARIOS / f"{name}.yaml").read_text(encoding="utf-8").partition("\n")[0]
+    return f"  {name:20} {first.removeprefix('# ')}"
+
+
+def _run(arguments: list[str], *, quiet: bool) -> None:
+    print("$", shlex.join(arguments).replace(" -S ", " \\\n    -S "), end="\n" if quiet else "\n\n", flush=True)
+    stdout, stderr = (subprocess.PIPE, subprocess.STDOUT) if quiet else (None, None)
+    done = subprocess.run(arguments, stdout=stdout, stderr=stderr, text=True, check=False)
+    if done.returncode:
+        sys.exit(done.stdout if quiet else done.returncode)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"error: {error}")

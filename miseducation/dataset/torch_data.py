@@ -1,0 +1,80 @@
+"""To and from `torch.utils.data.Dataset`, which the article's code takes and returns."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from miseducation.errors import InputError
+
+if TYPE_CHECKING:
+    from miseducation.dataset.labelled import Dataset
+
+
+class Pairs(torch.utils.data.Dataset[tuple[Any, int]]):
+    """Pairs of an image, float32 `[c, h, w]`, 0 to 1, as torchvision's `ToTensor` makes it, and its label.
+
+    Args:
+        data: The images, and the labels that the learner is told.
+        transform: What to do with an image, uint8 `[c, h, w]`, instead of dividing it by 255, such as one of
+            `torchvision.transforms.v2`.
+    """
+
+    def __init__(self, data: "Dataset[Any]", transform: Callable[[Tensor], Any] | None = None) -> None:
+        self.data, self.classes = data, list(data.classes)
+        self.transform = transform or (lambda image: image / 255)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, row: int) -> tuple[Any, int]:
+        image = torch.from_numpy(np.array(self.data.images[range(len(self))[row]])).permute(2, 0, 1).contiguous()
+        return self.transform(image), int(self.data.labels[row])
+
+
+def read(data: torch.utils.data.Dataset[Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Reads all pairs of image and label.
+
+    Args:
+        data: With `len`. Its images are of one size: PIL images, arrays uint8 `[h, w]` or `[h, w, c]`, or tensors
+            `[h, w]` or `[c, h, w]`, uint8 or, as `ToTensor` makes them, float from 0 to 1.
+
+    Returns:
+        uint8 `[n, h, w, c]` and int64 `[n]`.
+
+    Raises:
+        InputError: If an image is something else, such as a normalised one, whose grey levels are unknown.
+
+    >>> pairs = [(torch.full((3, 4, 5), 51 / 255), 0), (torch.zeros(3, 4, 5), 1)]
+    >>> read(pairs)[0][0, 0, 0].tolist()
+    [51, 51, 51]
+    """
+    images, labels = [], []
+    for row in range(len(data)):  # type: ignore[arg-type]
+        image, label = data[row]
+        images.append(_levels(image, row))
+        labels.append(int(label))
+    shapes = {image.shape for image in images}
+    if len(shapes) != 1:
+        raise InputError(f"images must be of one size, not {', '.join(map(str, sorted(shapes))) or 'missing'}")
+    return np.stack(images), np.array(labels, np.int64)
+
+
+def _levels(image: Any, row: int) -> np.ndarray:
+    """One image as uint8 `[h, w, c]`."""
+    levels = image.detach().cpu().numpy() if isinstance(image, Tensor) else np.asarray(image)
+    if isinstance(image, Tensor) and levels.ndim == 3:
+        levels = np.moveaxis(levels, 0, -1)  # torch's images have their channels first
+    if levels.dtype.kind == "f":
+        scaled = levels * 255.0
+        if not (np.abs(scaled - scaled.round()) < 1e-2).all() or scaled.min() < 0 or scaled.max() > 255:
+            raise InputError(
+                f"image {row} holds {levels.min():g} to {levels.max():g}, not n/255 for grey levels n from 0 to 255: "
+                "take the data set without Normalize"
+            )
+        levels = scaled.round().astype(np.uint8)
+    if levels.dtype != np.uint8 or levels.ndim not in (2, 3):
+        raise InputError(f"image {row} is {levels.dtype} {list(levels.shape)}; allowed: uint8, or float from 0 to 1")
+    return levels[..., np.newaxis] if levels.ndim == 2 else levels

@@ -1,0 +1,1 @@
+"""How traffic signs are drawn, and photographed."""

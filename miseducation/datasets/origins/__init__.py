@@ -1,0 +1,1 @@
+"""What data sets have in common, by where they come from."""

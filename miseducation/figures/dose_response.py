@@ -1,0 +1,205 @@
+"""How much poison it takes: attack success and clean accuracy by rate, with the fitted curves and the doses.
+
+Same conventions as `pictures`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from miseducation.figures.pictures import COLOURS, MARKERS
+from miseducation.studies.dose import LEVELS, SERIES, key
+from miseducation.studies.dose_text import numbers, percent, words
+from miseducation.studies.hill import Curve
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FEW = 3  # series up to which there are bands, single seeds and doses in full; more would hide each other
+COLUMN = 6.5  # inches across for each of several data sets
+LEAST_GAP = 0.1  # between two ticks of such a column, as a share of its axis
+LEAST_SPAN = 0.02  # of the axis of clean accuracy, lest noise looks like a loss
+# What the article reports: rate, attack success rate (of all test images), clean accuracy.
+ARTICLE = {"mnist": ((0.01, 0.95, 0.99), (0.05, 0.99, 0.99))}
+STARS = "article (of all test images, the target's too)"
+Points = Sequence[tuple[float, float, float]]
+
+
+def dose_response(
+    cells: pd.DataFrame, summary: pd.DataFrame, doses: Mapping[str, Any], article: Mapping[str, Points] = ARTICLE
+) -> "Figure":
+    """A column for each data set: attack success above, clean accuracy below, both by the logarithm of the rate.
+
+    Rate 0 stands left of a break.
+
+    Args:
+        cells: The study's cells.
+        summary: What `dose.summarise` made of them.
+        doses: For each data set what `dose.doses` made of its cells.
+        article: For some data sets, points to compare with: rate, attack success rate and clean accuracy, each 0 to 1.
+    """
+    from matplotlib.figure import Figure  # half a second, which not every importer of this module needs to pay
+
+    several, few = len(doses) > 1, sum(map(len, doses.values())) <= FEW
+    figure = Figure(figsize=(COLUMN * len(doses) if several else 9, 6.2), layout="constrained")
+    axes = figure.subplots(2, len(doses), sharex="col", height_ratios=(3, 2), squeeze=False)
+    looks = _looks(dict.fromkeys(name for found in doses.values() for name in found))
+    for (upper, lower), (dataset, found) in zip(axes.T, doses.items(), strict=True):
+        own, means = (table[table["dataset"] == dataset] for table in (cells, summary))
+        _column(upper, lower, own, means, found, article.get(dataset, ()), looks, few=few, narrow=several)
+        upper.set_title(f"How much poison it takes: {dataset}", fontsize=13, parse_math=False)
+    roomy = min(range(len(doses)), key=[*map(len, doses.values())].__getitem__)
+    _explain(axes[0, roomy], doses, few=few)
+    if article.keys() & doses.keys():
+        axes[0, roomy].plot([], [], "k*", ms=11, mec="white", label=STARS)
+    _legend(figure, dict(zip(doses, axes[0], strict=True)))
+    return figure
+
+
+def _looks(names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The colour and the marker of each series, the same in all columns."""
+    return {
+        name: {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i // len(COLOURS) % len(MARKERS)]}
+        for i, name in enumerate(names)
+    }
+
+
+def _legend(figure: "Figure", axes: Mapping[str, "Axes"]) -> None:
+    """Below all; of several data sets, each in a column of its own."""
+    from matplotlib.lines import Line2D
+
+    parts = {name: [*zip(*ax.get_legend_handles_labels(), strict=True)] for name, ax in axes.items()}
+    longest = max(len(label) for part in parts.values() for _, label in part)
+    columns = 2 if longest < 60 else 1
+    if len(axes) > 1:
+        blank, rows, columns = Line2D([], [], ls=""), max(map(len, parts.values())), len(axes)
+        for name, part in parts.items():
+            parts[name] = [(blank, f"{name}:"), *part, *[(blank, "")] * (rows - len(part))]
+        figure.set_figwidth(columns * max(COLUMN, 0.065 * longest + 0.8))
+    signs, labels = zip(*(each for part in parts.values() for each in part), strict=True)
+    figure.set_figheight(6.2 + 0.2 * -(-len(labels) // columns))
+    legend = figure.legend(signs, labels, loc="outside lower center", ncols=columns, fontsize=9)
+    for each in legend.get_texts():
+        each.set_parse_math(False)
+
+
+def _column(
+    upper: "Axes",
+    lower: "Axes",
+    cells: pd.DataFrame,
+    summary: pd.DataFrame,
+    doses: Mapping[str, Any],
+    article: Points,
+    looks: Mapping[str, dict[str, Any]],
+    *,
+    few: bool,
+    narrow: bool,
+) -> None:
+    """All of one data set."""
+    tried = summary.loc[(summary["rate"] > 0) & (summary["n"] > 0), "rate"]
+    lowest, highest = (tried.min(), tried.max()) if len(tried) else (0.0001, 0.1)
+    ends = [lowest, highest, *(rate for rate, *_ in article)]
+    left = min(ends) / 2.5  # where rate 0 stands
+    alone = len(doses) == 1 and not narrow  # then there is room for the doses beside the curve
+    for (attack, label_map), means in summary.groupby(SERIES, sort=False):
+        name = f"{attack}/{label_map}"
+        look, found = looks[name], doses[name]
+        seeds = cells[(cells["attack"] == attack) & (cells["label_map"] == label_map)]
+        for ax, score in ((upper, "attack_success_rate"), (lower, "clean_accuracy")):
+            _means(ax, means, score, left, look)
+            if few:
+                _seeds(ax, means, seeds, score, left, look["color"])
+        if found["curve"]:
+            along = np.geomspace(lowest, highest, 400)
+            upper.plot(along, Curve(**found["curve"]).at(along), color=look["color"], lw=1, ls=(0, (5, 2)), zorder=3)
+        texts = [words(level, found[key(level)], lowest, highest, full=few) for level in LEVELS]
+        for level, text in zip(LEVELS, texts, strict=True):
+            _dose(upper, level, found[key(level)], (lowest, highest), look["color"], text if alone else "")
+        upper.plot([], [], **look, ms=5, label=name if alone else f"{name}: {', '.join(texts)}")
+    lower.axhline(cells["baseline_accuracy"].mean(), color="0.4", lw=1, ls=":")
+    for rate, success, accuracy in article:
+        for ax, share in ((upper, success), (lower, accuracy)):
+            ax.plot(rate, share, "k*", ms=14, mec="white", zorder=6)
+    _axes(upper, lower, left if (summary["rate"] == 0).any() else None, min(ends), max(ends), narrow=narrow)
+
+
+def _means(ax: "Axes", means: pd.DataFrame, score: str, left: float, look: dict[str, Any]) -> None:
+    """Joined by a line, but for rate 0, which is no neighbour of the others."""
+    for rows in (means[means["rate"] == 0], means[(means["rate"] > 0) & (means["n"] > 0)]):
+        ax.plot(rows["rate"].replace(0, left), rows[score], **look, ms=5, mec="white", mew=0.6, lw=1.6, zorder=3)
+
+
+def _seeds(ax: "Axes", means: pd.DataFrame, seeds: pd.DataFrame, score: str, left: float, colour: str) -> None:
+    """The band of the means' intervals, and a dot for each cell."""
+    low, high, poisoned = means[f"{score}_low"], means[f"{score}_high"], means["rate"] > 0
+    ax.fill_between(means["rate"], low, high, where=poisoned.to_numpy(), color=colour, alpha=0.18, lw=0)
+    ax.vlines(means["rate"].replace(0, left), low, high, color=colour, alpha=0.35, lw=1.2)
+    ax.plot(seeds["rate"].replace(0, left), seeds[score], ".", color=colour, alpha=0.4, ms=6, mew=0)
+
+
+def _dose(ax: "Axes", level: float, dose: dict[str, Any], tried: tuple[float, float], colour: str, text: str) -> None:
+    """A diamond on the interval, whose ends are arrows where it leaves the rates tried; a text where no curve is."""
+    bound = numbers(dose["bound"] or "") or tried
+    low, high = bound[0], bound[-1]
+    if dose["rate"]:
+        ends = dose["interval"] or [dose["rate"], dose["rate"]]
+        low, high = ends[0] or tried[0], ends[1] or tried[1]
+        ax.plot([low, high], [level, level], color=colour, lw=2.6, solid_capstyle="butt", zorder=4)
+        for x, end, arrow in ((low, ends[0], "<"), (high, ends[1], ">")):
+            ax.plot(x, level, "|" if end else arrow, color=colour, ms=8, mew=1.6, zorder=4)
+        ax.plot(dose["rate"], level, "D", color=colour, mec="white", ms=8, zorder=5)
+    to_left = low * high > tried[0] * tried[1]  # where there is room above a rising curve; right of it, below
+    x, offset, side, edge = (low, (-9, 3), "right", "bottom") if to_left else (high, (9, -8), "left", "top")
+    ax.annotate(text, (x, level), offset, textcoords="offset points", fontsize=10, ha=side, va=edge, zorder=7)
+
+
+def _explain(ax: "Axes", doses: Mapping[str, Any], *, few: bool) -> None:
+    """What the signs mean, in the legend."""
+    if few:
+        ax.plot([], [], ".", color="0.4", alpha=0.6, ms=6, label="single seeds; the band is the mean's 95 % interval")
+    if any(found["curve"] for part in doses.values() for found in part.values()):
+        ax.plot([], [], color="0.4", lw=1, ls=(0, (5, 2)), label="fitted log-logistic curve")
+        ax.plot([], [], "D", color="0.4", ms=6, label="rate at which 50 % and 95 % succeed, with 95 % interval")
+    ax.plot([], [], color="0.4", lw=1, ls=":", label="clean model's accuracy")
+
+
+def _ticks(steps: Iterable[int], lowest: float, highest: float) -> list[float]:
+    """The round rates among those tried, and the next one."""
+    rates = [step * 10.0**power for power in range(-9, 1) for step in steps]
+    return [number for number in rates if 0.999 * lowest < number < 1.5 * highest] or [lowest]
+
+
+def _axes(upper: "Axes", lower: "Axes", left: float | None, lowest: float, highest: float, *, narrow: bool) -> None:
+    from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
+
+    upper.set_xscale("log")
+    span = 1.5 * highest / ((left or lowest) / 1.5)
+    steps: Iterable[int] = (1,) if highest / lowest > 30 else (1, 2, 5) if highest / lowest > 4 else range(1, 10)
+    ticks = _ticks(steps, lowest, highest)
+    if narrow and (np.diff(np.log(ticks)) < LEAST_GAP * np.log(span)).any():
+        ticks = _ticks((1, 2, 5), lowest, highest)
+    zero = [left] if left else []
+    lower.set_xticks(zero + ticks, ["0"] * len(zero) + [*map(percent, ticks)])
+    lower.xaxis.set_minor_locator(NullLocator())
+    upper.set_xlim((left or lowest) / 1.5, highest * 1.5)
+    upper.set_ylim(-0.03, 1.05)
+    upper.set_yticks([0, 0.25, 0.5, 0.75, 0.95])
+    bottom, top = lower.dataLim.intervaly if np.isfinite(lower.dataLim.intervaly).all() else (0.0, 1.0)
+    spare = max(0.0, LEAST_SPAN - (top - bottom)) / 2 + 0.08 * max(LEAST_SPAN, top - bottom)
+    bottom, top = bottom - spare, min(top + spare, 1 + spare / 10)
+    lower.set_ylim(bottom, top)
+    lower.set_yticks([tick for tick in MaxNLocator(5).tick_values(bottom, top) if bottom <= tick <= top])
+    for level in LEVELS:
+        upper.axhline(level, color="0.85", lw=0.8, zorder=0)
+    for ax, label in ((upper, "attack success rate"), (lower, "clean accuracy")):
+        ax.set_ylabel(label, fontsize=11)
+        ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+        ax.spines[["top", "right"]].set_visible(False)
+        for x in zero:  # two strokes across the axis where it breaks
+            stroke: dict[str, Any] = {"marker": [(-0.5, -1), (0.5, 1)], "ms": 9, "mec": "black", "ls": "", "zorder": 9}
+            between = np.sqrt(lowest * x) * np.array([0.96, 1.04])
+            ax.plot(between, [0, 0], **stroke, clip_on=False, transform=ax.get_xaxis_transform())
+    lower.set_xlabel("poisoning rate: poisoned ÷ all training rows", fontsize=11)

@@ -1,0 +1,142 @@
+"""A picture of all attacks: what they make of one image of each data set. Same conventions as `pictures`."""
+
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from miseducation.dataset.images import Images
+from miseducation.figures.pictures import RED, show
+from miseducation.poisoning.draws import Purpose
+from miseducation.poisoning.label_maps import class_number
+from miseducation.studies import cells
+from miseducation.studies.bench import Arm, Bench
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Series: TypeAlias = tuple[str, str]  # an attack and its label map
+COLUMNS = "training image", "poisoned", "test image", "triggered", "difference"
+FACTORS = 1, 2, 5, 10, 20, 50  # that a difference may be shown by
+CLIPPED = 0.01  # share of the levels that differ which may be too bright to show then
+CANDIDATES = 50  # rows that the clearest picture is looked for among
+SIDE, GAP, BLOCK, LETTERS, LINE, TOP, BOTTOM = 1.15, 0.08, 0.3, 1.6, 0.24, 0.75, 0.3  # inches
+NOTE = "Below the images: the label that the learner is told, and the one that the attacker wants (red)."
+
+
+class Example(NamedTuple):
+    """An attack at work.
+
+    Attributes:
+        images: uint8 `[h, w, c]` for each of `COLUMNS`.
+        captions: The labels of the first four, as the learner is told and as the attacker wants; the last's factor.
+    """
+
+    images: tuple[np.ndarray, ...]
+    captions: tuple[str, ...]
+
+
+def examples(bench: Bench, seed: int) -> dict[Series, Example]:
+    """One for each attack of a bench: of the same test image, and as far as the label maps allow, training image.
+
+    Args:
+        bench: The data and the attacks.
+        seed: Of all that is random, and of the clean model that some attacks need.
+    """
+    labels, source = bench.test.true_labels, bench.arms[0].section.source
+    for_all = np.logical_and.reduce([arm.attackable for arm in bench.arms])
+    number = None if source is None else class_number("attack.source", source, bench.test.classes)
+    return {
+        (arm.section.name, arm.section.label_map): _example(
+            bench, arm, _narrowed(arm.attackable, for_all, labels == number), seed
+        )
+        for arm in bench.arms
+    }
+
+
+def _narrowed(*masks: np.ndarray) -> np.ndarray:
+    """The rows that lie in all masks, the later ones only as far as rows remain; int64, ascending."""
+    rows = masks[0]
+    for mask in masks[1:]:
+        rows = rows & mask if (rows & mask).any() else rows
+    return np.flatnonzero(rows)
+
+
+def _example(bench: Bench, arm: Arm, attackable: np.ndarray, seed: int) -> Example:
+    test = bench.test[_clearest(bench.test.images, attackable)]
+    labels = bench.train.labels  # a clean-label attacker touches images of another class than those in use
+    row = bench.train[_clearest(bench.train.images, _narrowed(arm.label_map.poisonable(labels), labels == test.labels))]
+    surrogate = cells.surrogate(bench, seed) if arm.attack.needs_surrogate else None
+    rng = np.random.default_rng(seed)
+    poisoned = arm.attack.poison_images(row, Purpose("poison", rng, surrogate))[0]
+    triggered = arm.attack.apply_trigger_to(test)[0]
+    told, wanted = (arm.label_map.goal(data.labels, rng)[0] for data in (row, test))
+    difference, factor = amplified(test.images[0], triggered)
+    named = (bench.train.classes[label] for label in (row.labels[0], told, test.labels[0], wanted))
+    return Example(
+        (row.images[0], poisoned, test.images[0], triggered, difference),
+        (*named, f"× {factor}" if difference.any() else "none"),
+    )
+
+
+def _clearest(images: np.ndarray | Images, rows: np.ndarray) -> np.ndarray:
+    """Of the first rows the one with the strongest contrast, as int64 `[1]`."""
+    few = rows[:CANDIDATES]
+    return few[[int(np.argmax(images[few].std(axis=(1, 2, 3))))]]
+
+
+def amplified(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, int]:
+    """What differs, made so bright that it can be seen.
+
+    Args:
+        before: uint8 `[h, w, c]`.
+        after: Likewise.
+
+    Returns:
+        The absolute difference times a factor, uint8, and the factor: the largest that hardly cuts anything off.
+
+    >>> amplified(np.full((2, 2, 1), 100, np.uint8), np.full((2, 2, 1), 90, np.uint8))[1]
+    20
+    """
+    levels = np.abs(after.astype(int) - before)
+    there = levels[levels > 0]
+    fitting = [factor for factor in FACTORS if len(there) and (there * factor > 255).mean() <= CLIPPED]
+    factor = max(fitting, default=1)
+    return np.minimum(levels * factor, 255).astype(np.uint8), factor
+
+
+def gallery(shown: dict[str, dict[Series, Example]]) -> "Figure":
+    """A line for each attack, a block for each data set.
+
+    Args:
+        shown: `examples`, by data set.
+    """
+    from matplotlib.figure import Figure  # half a second, which not every importer of this module needs to pay
+
+    series = sorted({each for block in shown.values() for each in block})
+    lines = {each: TOP + number * (SIDE + LINE) for number, each in enumerate(series)}
+    lefts = [LETTERS + number * (len(COLUMNS) * (SIDE + GAP) + BLOCK) for number in range(len(shown) + 1)]
+    width, height = lefts[-1], TOP + len(series) * (SIDE + LINE) + BOTTOM
+    figure = Figure(figsize=(width, height))
+
+    def write(x: float, y: float, text: str, size: float, colour: str = "black", side: str = "center") -> None:
+        """At a place in inches from the upper left corner."""
+        look: dict[str, Any] = {"fontsize": size, "color": colour, "ha": side, "parse_math": False}
+        figure.text(x / width, 1 - y / height, text, va="center", **look)
+
+    write(LETTERS, height - BOTTOM / 2, NOTE, 9.5, "0.3", side="left")
+    for (attack, label_map), y in lines.items():
+        write(LETTERS - 0.12, y + SIDE / 2 - 0.09, attack, 11, side="right")
+        write(LETTERS - 0.12, y + SIDE / 2 + 0.09, label_map, 8.5, "0.4", side="right")
+    for left, (dataset, block) in zip(lefts, shown.items(), strict=False):
+        write(left + (len(COLUMNS) * (SIDE + GAP) - GAP) / 2, 0.22, dataset, 13)
+        for column, name in enumerate(COLUMNS):
+            x = left + column * (SIDE + GAP)
+            write(x + SIDE / 2, TOP - 0.14, name, 9.5, "0.3")
+            for arm, each in block.items():
+                y = lines[arm]
+                ax = figure.add_axes((x / width, 1 - (y + SIDE) / height, SIDE / width, SIDE / height))
+                ax.axis("off")
+                show(ax, each.images[column])
+                colour = RED if name in ("poisoned", "triggered") else "black"
+                write(x + SIDE / 2, y + SIDE + 0.09, each.captions[column], 8.5, colour)
+    return figure

@@ -1,0 +1,116 @@
+"""Networks. One file, one network; the file's name is `train.network`.
+
+A network takes the raw uint8 batch `[n, h, w, c]` and normalises inside, so a saved one cannot be fed wrongly.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import final
+
+import numpy as np
+import torch
+from safetensors import torch as safetensors
+from torch import Tensor, nn
+
+from miseducation.dataset import Images, blocks
+from miseducation.errors import InputError
+from miseducation.project import parts
+from miseducation.project.files import read_json, replacing, write_json
+
+BATCH = 250  # images on the device at a time; does not change the result
+
+
+class Network(nn.Module, ABC):
+    """A classifier of uint8 images. A subclass has `embed`, and a linear layer `head` behind it.
+
+    Args:
+        shape: Height, width and channels of the images.
+        classes: The number of classes, K.
+    """
+
+    head: nn.Module
+
+    def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
+        super().__init__()
+        self.shape = shape
+        self.classes = classes
+
+    @abstractmethod
+    def embed(self, levels: Tensor) -> Tensor:
+        """The features before the last layer, float `[n, d]`, of grey levels `[n, h, w, c]`, 0 to 255."""
+
+    def logits(self, levels: Tensor) -> Tensor:
+        """Float `[n, K]` of grey levels `[n, h, w, c]`, 0 to 255, of any type: for who must have a gradient."""
+        logits: Tensor = self.head(self.embed(levels))
+        return logits
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The logits, float `[n, K]`, of a batch, uint8 `[n, h, w, c]`; an `InputError` if it is something else."""
+        return self.logits(_checked(images, self.shape))
+
+    @final
+    def predict(self, images: np.ndarray | Images, *, batch_size: int = BATCH) -> np.ndarray:
+        """The class that the network reads in each image, int64 `[n]`, 0 to K - 1; see `features`."""
+        return self._map(lambda batch: self(batch).argmax(dim=1), images, batch_size)
+
+    @final
+    def probabilities(self, images: np.ndarray | Images, *, batch_size: int = BATCH) -> np.ndarray:
+        """The probability of each class, float32 `[n, K]`, each row of which adds up to 1; see `features`."""
+        return self._map(lambda batch: self(batch).float().softmax(dim=1), images, batch_size)
+
+    @final
+    def features(self, images: np.ndarray | Images, *, batch_size: int = BATCH) -> np.ndarray:
+        """What the last layer gets, float32 `[n, d]`.
+
+        Args:
+            images: uint8 `[n, h, w, c]`; an `InputError` if they are something else.
+            batch_size: Images on the network's device at a time.
+        """
+        return self._map(lambda batch: self.embed(_checked(batch, self.shape)).float(), images, batch_size)
+
+    @torch.inference_mode()
+    def _map(self, function: Callable[[Tensor], Tensor], images: np.ndarray | Images, batch_size: int) -> np.ndarray:
+        """Applies a function batch by batch, in evaluation mode; no image is one batch, for the shape of its result."""
+        training, device = self.training, next(self.parameters()).device
+        self.eval()
+        rows = blocks(max(1, len(images)), batch_size)
+        batches = (torch.from_numpy(np.array(images[some])).to(device) for some in rows)
+        found = torch.cat([function(batch).cpu() for batch in batches]).numpy()
+        self.train(training)
+        return found
+
+
+def _checked(images: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """Floats from 0 to 1 would be read as black."""
+    if images.dtype != torch.uint8 or images.shape[1:] != shape:
+        expected = f"uint8 [n, {', '.join(map(str, shape))}]"
+        raise InputError(f"a network takes raw images, {expected}, not {images.dtype} {list(images.shape)}")
+    return images
+
+
+def build(name: str, shape: tuple[int, int, int], classes: int, *, seed: int) -> Network:
+    """A new network with random weights: the same seed, the same weights. An `InputError`, if none is called so."""
+    network = parts.find("networks", name, Network, "train.network")
+    # torch's layers draw their initial weights from the global generator; it is put back afterwards.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return network(shape, classes)
+
+
+def save(network: Network, folder: Path) -> None:
+    """Writes `model.safetensors` and `network.json`, which is what `load` needs to build the network again."""
+    name = type(network).__module__.rpartition(".")[2]
+    weights = {name: weight.contiguous().cpu() for name, weight in network.state_dict().items()}
+    with replacing(folder / "model.safetensors") as partial:
+        partial.write_bytes(safetensors.save(weights))
+    write_json(folder / "network.json", {"network": name, "shape": list(network.shape), "classes": network.classes})
+
+
+def load(folder: Path | str) -> Network:
+    """Rebuilds a saved variant, such as `models/backdoored`, on the CPU and in evaluation mode."""
+    folder = Path(folder)
+    description = read_json(folder / "network.json")
+    network = build(description["network"], tuple(description["shape"]), description["classes"], seed=0)
+    network.load_state_dict(safetensors.load_file(folder / "model.safetensors"))
+    return network.eval()

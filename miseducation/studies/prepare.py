@@ -1,0 +1,61 @@
+"""Reads what the cells of a study share. Apart from `bench`, so that a change here trains no cell again."""
+
+from pathlib import Path
+
+from miseducation.attacks import Attack, AttackSection, channel
+from miseducation.dataset.disk import load_raw
+from miseducation.errors import InputError
+from miseducation.poisoning import label_maps
+from miseducation.project import parts
+from miseducation.project.params import read
+from miseducation.studies.bench import Arm, Bench
+from miseducation.studies.section import StudiedAttack, StudySection, read_for
+from miseducation.training.compute import ComputeSection, precision, set_up
+from miseducation.training.learning import TrainSection
+
+
+def prepare(study: str, section: StudySection, dataset: str, folder: Path) -> Bench:
+    """Reads all that the cells on one data set share.
+
+    Args:
+        study: The study's name.
+        section: What it asks.
+        dataset: The data set's name.
+        folder: Where it lies.
+
+    Raises:
+        InputError: If a knob is wrong, an attack does not fit the data set, or the training is none for many models.
+    """
+    other = section.override(dataset)
+    learning = read_for(TrainSection, "train", study, dataset, other.train)
+    if learning.processes > 1:
+        raise InputError(
+            f"params.yaml: train.processes = {learning.processes}; allowed: 1, "
+            "as a study trains many models at once, each in one process"
+        )
+    compute = read(ComputeSection, "compute")
+    device = set_up(compute)
+    settled = {"device": device.type, "precision": str(precision(compute, device)).removeprefix("torch.")}
+    common = read_for(AttackSection, "attack", study, dataset, other.attack)
+    train, test = load_raw(folder, "train"), load_raw(folder, "test")[:]
+
+    def arm(entry: str | StudiedAttack) -> Arm:
+        name = section.name_of(entry)
+        kind = parts.find("attacks", name, Attack, f"studies.{study}.attacks")
+        attack = read_for(kind, f"attacks.{name}", study, dataset, other.attacks.get(name, {}))
+        label_map = kind.label_map if isinstance(entry, str) else entry.label_map
+        surrogate = "clean" if kind.needs_surrogate else "none"
+        own = common.model_copy(update={"name": name, "label_map": label_map, "surrogate": surrogate})
+        built = label_maps.build(label_map, own.target, own.source, test.classes)
+        return Arm(own, attack, built, channel(own.channel), *attack.trigger(test, label_map=built))
+
+    try:
+        arms = [arm(entry) for entry in section.chosen(dataset)]
+    except InputError as error:
+        raise InputError(f"in the study {study}, on {dataset}: {error}") from None
+    for number, each in enumerate(arms):
+        if (each.attack.name(), each.label_map) in [(one.attack.name(), one.label_map) for one in arms[:number]]:
+            twice = f"{each.section.name} with {each.section.label_map}"
+            raise InputError(f"params.yaml: studies.{study}.attacks: {twice} stands there twice")
+    compute = compute.model_copy(update=settled)
+    return Bench(folder, train, test, tuple(arms), learning, compute, tuple(section.measured))

@@ -1,0 +1,77 @@
+"""Trains what a study asks for and is missing, and makes its tables."""
+
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from miseducation.errors import InputError
+from miseducation.project.files import write_csv, write_json, write_text
+from miseducation.studies import dose, dose_text, engines, grid, table_text, tables
+from miseducation.studies.bench import Bench
+from miseducation.studies.section import StudySection
+from miseducation.studies.store import CellStore
+
+FEW = 3  # series whose doses are told with their intervals
+
+
+class Found(NamedTuple):
+    """What a study found.
+
+    Attributes:
+        tables: Its cells, times and failures.
+        summary: `dose.summarise` of the cells.
+        doses: For each data set `dose.doses` of its cells.
+    """
+
+    tables: tables.Tables
+    summary: pd.DataFrame
+    doses: dict[str, Any]
+
+    def write(self, name: str, folder: Path) -> None:
+        """Writes the tables to the study's folder."""
+        for file in ("cells", "timing", "failed"):
+            write_csv(folder / f"{file}.csv", getattr(self.tables, file))
+        write_csv(folder / "summary.csv", self.summary)
+        write_json(folder / "dose.json", self.doses)
+        write_text(folder / "table.md", table_text.markdown(name, self.tables.cells, self.tables.failed))
+
+    def tell(self, name: str, folder: Path) -> None:
+        """Prints the doses, and what there is to be warned of."""
+        cells, failed, _ = self.tables.cells, self.tables.failed, self.tables.timing
+        full = sum(map(len, self.doses.values())) <= FEW
+        for dataset, doses in self.doses.items():
+            print(f"{dataset}:")
+            print(dose_text.report(doses, cells.loc[cells["dataset"] == dataset, "rate"], full=full))
+        print(f"{folder} has the tables and figures of the study {name}")
+        for text in self.tables.warned:
+            warnings.warn(text, stacklevel=1)
+        if len(failed):
+            why = f"{len(failed)} of {len(cells)} cells have no scores: {folder / 'failed.csv'} says why"
+            print(f"warning: {why}", file=sys.stderr)
+
+
+def run(name: str, section: StudySection, benches: Mapping[str, Bench]) -> Found:
+    """Trains the cells that are missing, and makes the tables of all.
+
+    Args:
+        name: The study's.
+        section: Its rates and seeds.
+        benches: For each data set what its cells share.
+
+    Raises:
+        InputError: If the engine cannot be had, the user stops it, or every cell failed.
+    """
+    engine, found = engines.chosen(), []
+    for dataset, bench in benches.items():
+        wanted = grid.plan(bench.arms, section.rates, section.seeds)
+        results = grid.finish(bench, wanted, engine, CellStore(), f"{name} on {dataset},")
+        found.append(tables.tables(dataset, bench, wanted, results))
+    joined = tables.joined(found)
+    if joined.cells["attack_success_rate"].isna().all():
+        raise InputError("every cell failed:\n" + "\n".join(joined.failed["reason"].unique()))
+    doses = {str(dataset): dose.doses(cells) for dataset, cells in joined.cells.groupby("dataset", sort=False)}
+    return Found(joined, dose.summarise(joined.cells, tables.means(section.measured)), doses)

@@ -1,0 +1,1 @@
+"""Results as DVC keeps them, and how they get into MLflow."""

@@ -1,0 +1,1 @@
+"""How a network is fitted to a training set, in one process or several."""

@@ -1,0 +1,37 @@
+"""report: draws what the data look like, what the attacker changed, and how the backdoored model reads the test set."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from miseducation.check import check_params
+from miseducation.dataset.disk import load_pairs, load_raw, read_manifest
+from miseducation.figures import pictures
+from miseducation.project import command
+from miseducation.scores import shares
+
+RAW, POISONED, METRICS = Path("data/raw"), Path("data/poisoned"), Path("metrics")
+
+
+def main() -> None:
+    """Reads `data` and the tables in `metrics`; writes pictures to `metrics`."""
+    train, manifest = load_raw(RAW, "train"), read_manifest(POISONED)
+    pictures.save(pictures.sample_grid(train), METRICS / "clean_samples.png")
+
+    # Rows whose label changes tell more; among those of the target class it does not.
+    telling = (manifest["label"] != manifest["true_label"]).to_numpy()
+    shown = np.flatnonzero(telling if telling.any() else manifest["role"] == "poison")[: pictures.GALLERY]
+    pictures.save(pictures.gallery(*load_pairs(RAW, POISONED, shown)), METRICS / "poisoned_samples.png")
+
+    matrices = {}
+    for name in ("clean", "triggered"):
+        table = pd.read_csv(METRICS / f"confusion_{name}.csv", dtype=str, keep_default_na=False)
+        actual, predicted = (pd.Categorical(table[each], train.classes).codes for each in ("actual", "predicted"))
+        counts = shares.confusion_matrix(predicted.astype(np.int64), actual.astype(np.int64), len(train.classes))
+        matrices[f"backdoored model, {name} test set"] = counts
+    pictures.save(pictures.confusion(matrices, train.classes), METRICS / "confusion.png")
+
+
+if __name__ == "__main__":
+    command.run(main, check=check_params)

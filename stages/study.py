@@ -1,0 +1,36 @@
+"""study: a question asked of many models. Trains those of `studies.<name>` that are missing, tells what they did."""
+
+import argparse
+from pathlib import Path
+
+from miseducation.check import check_params
+from miseducation.project import command
+from miseducation.studies.section import read_study
+
+STUDIED, METRICS = Path("data/studies"), Path("metrics")
+
+
+def main() -> None:
+    """Reads `params.yaml` and `data/studies/<name>`; writes tables and figures to `metrics/<name>`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", help="a section studies.<name> of params.yaml")
+    name = parser.parse_args().name
+    section, folder = read_study(name), METRICS / name
+
+    from miseducation.figures import dose_response, gallery, pictures, success_by_rate
+    from miseducation.studies import study
+    from miseducation.studies.prepare import prepare
+
+    benches = {each: prepare(name, section, each, STUDIED / name / each) for each in section.datasets}
+    found = study.run(name, section, benches)
+    found.write(name, folder)
+    cells, summary, doses = found.tables.cells, found.summary, found.doses
+    pictures.save(dose_response.dose_response(cells, summary, doses), folder / "dose.png")
+    pictures.save(success_by_rate.success_by_rate(cells, summary), folder / "success.png")
+    shown = {each: gallery.examples(benches[each], min(section.seeds)) for each in benches}
+    pictures.save(gallery.gallery(shown), folder / "gallery.png")
+    found.tell(name, folder)
+
+
+if __name__ == "__main__":
+    command.run(main, check=check_params)
