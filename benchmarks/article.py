@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages import scenario
+from miseducation.commands import scenario
 
 RATES, SEEDS = (0.01, 0.05), (1, 2, 3, 4, 5)
 TABLE = Path("benchmarks/article.csv")

@@ -11,7 +11,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from stages import fitting
+from miseducation.training import fitting
 
 # They pick rows out of a tensor: what they read is what they return, not the whole of it.
 PICKING = ("index", "index_select", "gather", "embedding")

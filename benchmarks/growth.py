@@ -1,8 +1,8 @@
 """How poisoning and training grow with the rows and with the rate: `python -m benchmarks.growth --mode short|full`.
 
 Runs the real stages on MNIST repeated with noise, in scratch copies of the project, each in a process of its own, with
-one thread. What DVC's cache grows by is measured as in a sweep: by another rate, after a first poisoning. The full mode
-goes to 3 million rows, takes 3 GB of disk while it runs and trains an epoch at that size; the short one takes minutes.
+one thread. What DVC's cache grows by is measured by another rate, after a first poisoning. The full mode goes to 3
+million rows, takes 3 GB of disk while it runs and trains an epoch at that size; the short one takes minutes.
 """
 
 import argparse
@@ -23,9 +23,9 @@ import pandas as pd
 import yaml
 
 from benchmarks.scratch import PROJECT, environment
-from stages.dataset import load_raw
-from stages.files import write_array
-from stages.track import PIPELINES
+from miseducation.dataset.disk import load_raw
+from miseducation.project.files import write_array
+from miseducation.project.pipelines import pipelines
 
 TABLE = Path(__file__).with_suffix(".csv")
 SIZES = {"short": (10_000, 60_000, 600_000), "full": (10_000, 60_000, 600_000, 3_000_000)}
@@ -51,9 +51,11 @@ def make_project(folder: Path, rows: int, raw: Path) -> None:
         rows: How many training rows.
         raw: A `data/raw` with MNIST.
     """
-    shutil.copytree(PROJECT / "stages", folder / "stages", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in (*PIPELINES, "params.yaml", ".dvc/config"):
-        (folder / name).parent.mkdir(exist_ok=True)
+    for code in ("miseducation", "stages"):
+        shutil.copytree(PROJECT / code, folder / code, ignore=shutil.ignore_patterns("__pycache__"))
+    described = (path.relative_to(PROJECT) for path in pipelines(PROJECT))
+    for name in (*described, Path("params.yaml"), Path(".dvc/config"), Path("models/none")):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(PROJECT / name, folder / name)
     (folder / ".dvc/config.local").write_text("[core]\n    no_scm = true\n")
     made, train, rng = folder / "data/raw", load_raw(raw, "train"), np.random.default_rng(0)

@@ -33,7 +33,6 @@ def copy(folder: Path) -> None:
     """Copies the project's files and its downloaded data to a git repository of their own, without DVC's cache."""
     copy_project(folder)
     shutil.copytree(PROJECT / "data/raw", folder / "data/raw")
-    shutil.copy(PROJECT / "metrics/clean_samples.png", folder / "metrics")
     identity = ("-c", "user.name=benchmark", "-c", "user.email=benchmark@example.org")
     run(folder, "git", "init", "--quiet")
     run(folder, "dvc", "commit", "--quiet", "--force", "download")

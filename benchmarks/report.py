@@ -7,7 +7,7 @@ import pandas as pd
 
 from benchmarks import growth, pipeline, sweep, training
 from benchmarks.tables import markdown, number
-from stages.files import replacing
+from miseducation.project.files import replacing
 
 FOLDER = Path("benchmarks")
 

@@ -15,10 +15,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import counting, peaks
 from benchmarks.tables import markdown
-from stages.compute import ComputeSection, precision, set_up
-from stages.dataset import Dataset
-from stages.params import read
-from stages.train import VARIANTS, TrainSection, learn
+from miseducation.dataset import Dataset
+from miseducation.project.params import read
+from miseducation.training.compute import ComputeSection, precision, set_up
+from miseducation.training.learning import TrainSection, learn
+from stages.train import VARIANTS
 
 TABLE, PROFILE = Path("benchmarks/roofline.csv"), Path("benchmarks/profile.csv")
 REPEATS = {"short": 3, "full": 10}

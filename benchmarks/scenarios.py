@@ -10,8 +10,8 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.tables import markdown
-from stages import scenario
-from stages.params import read_all
+from miseducation.commands import scenario
+from miseducation.project.params import read_all
 
 # All but the article's, which `make article` runs, and gtsrb, which needs the internet.
 NAMES = ("street-signs", "mnist-all-to-all", "fashion-mnist", "fashion-mnist-5pct")

@@ -1,16 +1,19 @@
-"""What a sweep costs beside the training: `python -m benchmarks.sweep --mode short|full`.
+"""What a study costs beside the training: `python -m benchmarks.sweep --mode short|full`.
 
-Runs `python -m stages.sweep` in fresh copies of the project: 200 cells of the digits, each a fraction of a second's
-training, on each engine that is installed, and the sweep of `params.yaml` on the work tree's data. All that the stage
-does is counted, from the start of Python to the figure, but neither DVC nor MLflow: what it takes longer than its
-training alone would on as many processes is overhead.
+Runs `python -m stages.study dose` in fresh copies of the project: with 200 cells of the digits, each a fraction of a
+second's training, on each engine that is installed, and as it stands in `params.yaml`, on the work tree's data. All
+that the stage does is counted, from the start of Python to the figures, but neither DVC nor MLflow: what it takes
+longer than its training alone would on as many processes is overhead.
 """
 
 import argparse
 import importlib.util
 import os
+import shutil
 import sys
 import tempfile
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -21,47 +24,59 @@ import yaml
 from benchmarks.pipeline import copy, run
 from benchmarks.scratch import PROJECT
 from benchmarks.tables import markdown, spread
-from stages import parts
+from miseducation.project import parts
+from miseducation.project.files import read_json
 
 TABLE = Path(__file__).with_suffix(".csv")
 REPEATS = {"short": 1, "full": 3}
-TINY: dict[str, Any] = {
-    "data": {"name": "digits"},
+TINY: dict[str, dict[str, Any]] = {
+    "studies.dose": {
+        "datasets": ["digits"],
+        "rates": [0, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.2],
+        "seeds": list(range(1, 21)),
+    },
     "train": {"epochs": 1, "batch_size": 160},
-    "sweep": {"rates": [0, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.2], "seeds": list(range(1, 21))},
 }
 
 
-def set_params(folder: Path, sections: dict[str, Any]) -> None:
+def set_params(folder: Path, sections: dict[str, dict[str, Any]]) -> None:
     """Changes knobs in a copy's `params.yaml`."""
     path = folder / "params.yaml"
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     for section, knobs in sections.items():
-        content[section] |= knobs
+        reduce(getitem, section.split("."), content).update(knobs)
     path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
 
+def study_work_tree(folder: Path) -> None:
+    """Gives the study the data set that the work tree has, without a download."""
+    name = read_json(folder / "data/raw/source.json")["name"]
+    shutil.copytree(folder / "data/raw", folder / "data/studies/dose" / name)
+    set_params(folder, {"studies.dose": {"datasets": [name]}})
+
+
 def measure(repeat: int) -> list[dict[str, object]]:
-    """Sweeps once each way, and once more where all cells are known."""
+    """Runs the study once each way, and once more where all cells are known."""
     rows = []
     with tempfile.TemporaryDirectory(prefix="sweep-") as scratch:
         folder = Path(scratch)
         copy(folder)
-        rows.append(sweep(folder, "the sweep of params.yaml", "joblib", repeat))
+        study_work_tree(folder)
+        rows.append(study(folder, "the study dose", "joblib", repeat))
         set_params(folder, TINY)
-        run(folder, "python", "-m", "stages.download")
+        run(folder, "python", "-m", "stages.fetch", "dose")
         for engine in filter(importlib.util.find_spec, parts.names("engines")):
             forget(folder)
-            rows.append(sweep(folder, "tiny models", engine, repeat))
-        rows.append(sweep(folder, "tiny models, all known", "joblib", repeat))
+            rows.append(study(folder, "tiny models", engine, repeat))
+        rows.append(study(folder, "tiny models, all known", "joblib", repeat))
     return rows
 
 
-def sweep(folder: Path, what: str, engine: str, repeat: int) -> dict[str, object]:
+def study(folder: Path, what: str, engine: str, repeat: int) -> dict[str, object]:
     """Runs the stage; what was trained before this is no training of its."""
-    os.environ["SWEEP_ENGINE"] = engine
+    os.environ["STUDY_ENGINE"] = engine
     known = set(times(folder))
-    _, wall, cpu = run(folder, "python", "-m", "stages.sweep")
+    _, wall, cpu = run(folder, "python", "-m", "stages.study", "dose")
     after = times(folder)
     training, processes = sum(set(after) - known), joblib.cpu_count()
     row = {"what": what, "engine": engine, "repeat": repeat, "cells": len(after), "processes": processes}
@@ -73,18 +88,18 @@ def sweep(folder: Path, what: str, engine: str, repeat: int) -> dict[str, object
 
 def times(folder: Path) -> list[float]:
     """The seconds of training of each cell, to the nanosecond, so that no two are alike."""
-    path = folder / "metrics/sweep_timing.csv"
+    path = folder / "metrics/dose/timing.csv"
     return list(pd.read_csv(path)["training_seconds"]) if path.is_file() else []
 
 
 def forget(folder: Path) -> None:
     """Deletes the store of finished cells."""
-    for path in (folder / ".dvc/tmp").glob("sweep.db*"):
+    for path in (folder / ".dvc/tmp").glob("studies.db*"):
         path.unlink()
 
 
 def table(results: pd.DataFrame) -> str:
-    """A Markdown table: for each kind of sweep medians (lowest - highest)."""
+    """A Markdown table: for each kind of study medians (lowest - highest)."""
     rows = [
         {
             "": what,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stages.dataset import Dataset
+from miseducation.dataset import Dataset
 
 # What a model has to reach; the attack success rate counts for the backdoored one only.
 ACCURACY, SUCCESS = 0.99, 0.95

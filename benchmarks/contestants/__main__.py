@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 
 from benchmarks.contestants import ACCURACY, SUCCESS, Measurement, Train
-from stages import scores
-from stages.dataset import load_raw, load_triggered
+from miseducation.dataset.disk import load_raw, load_triggered
+from miseducation.scores import shares as scores
 from stages.train import POISONED, RAW, VARIANTS
 
 

@@ -15,7 +15,7 @@ from torch import nn
 
 from benchmarks import contestants
 from benchmarks.contestants.tutorial import layers
-from stages.dataset import Dataset
+from miseducation.dataset import Dataset
 
 EPOCHS = 10  # the default of `fit`
 

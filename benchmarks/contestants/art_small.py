@@ -6,7 +6,7 @@ from torch import nn
 
 from benchmarks import contestants
 from benchmarks.contestants import art
-from stages.dataset import Dataset
+from miseducation.dataset import Dataset
 
 EPOCHS = art.EPOCHS
 

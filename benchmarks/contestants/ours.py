@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from typing import Literal
 
 from benchmarks import contestants
-from stages import networks
-from stages.compute import ComputeSection, precision, set_up
-from stages.dataset import Dataset
-from stages.params import read
-from stages.train import TrainSection, learn
+from miseducation.dataset import Dataset
+from miseducation.project.params import read
+from miseducation.training.compute import ComputeSection, precision, set_up
+from miseducation.training.learning import TrainSection, learn
 
 SECTION = read(TrainSection, "train")
 EPOCHS = SECTION.epochs
@@ -21,7 +20,7 @@ def fit(
     compute = ComputeSection(device="cpu", precision=number_format, threads=1)
     device = set_up(compute)
     network, history = learn(section, data, seed=seed, device=device, precision=precision(compute, device))
-    yield len(history), lambda images: networks.predict(network, images, device=device)
+    yield len(history), network.predict
 
 
 def train(data: Dataset, seed: int) -> Iterator[tuple[int, contestants.Predict]]:

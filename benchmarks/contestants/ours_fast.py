@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from benchmarks import contestants
 from benchmarks.contestants.ours import SECTION, fit
-from stages.dataset import Dataset
+from miseducation.dataset import Dataset
 
 # As `dvc exp run -S train.epochs=1 -S train.batch_size=80 -S train.learning_rate=0.01` would set them.
 FAST = {"epochs": 1, "batch_size": 80, "learning_rate": 0.01}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from benchmarks import contestants
 from benchmarks.contestants.ours import EPOCHS, SECTION, fit
-from stages.dataset import Dataset
+from miseducation.dataset import Dataset
 
 __all__ = ["EPOCHS", "train"]
 

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset as TorchDataset
 from torchvision import transforms
 
 from benchmarks import contestants
-from stages.dataset import Dataset
+from miseducation.dataset import Dataset
 
 EPOCHS = 14
 MEAN, DEVIATION = (0.1307,), (0.3081,)  # of MNIST's training images
