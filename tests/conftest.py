@@ -1,26 +1,31 @@
 """What the tests share: small data, and real copies of the project to run DVC in."""
 
 import json
+import os
 import shutil
+import sqlite3
 import subprocess
 import tempfile
 from collections.abc import Callable
+from contextlib import closing
+from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
 import yaml
+from filelock import FileLock
 from mlflow import MlflowClient
 
 from benchmarks.scratch import PROJECT as PROJECT
 from benchmarks.scratch import copy_project, environment
-from stages.dataset import Dataset, clean
-from stages.datasets import Fetched
-from stages.datasets.digits import Digits
-from stages.track import PIPELINES
+from miseducation.dataset import Dataset, clean
+from miseducation.datasets import Fetched
+from miseducation.datasets.digits import Digits
+from miseducation.project.pipelines import pipelines
 
-ALL = ["check", "download", "poison", "train@clean", "train@backdoored", "evaluate", "track"]
+ALL = ["check", "download", "poison", "train@clean", "train@backdoored", "evaluate", "report", "track"]
 
 
 @pytest.fixture(scope="session")
@@ -40,20 +45,31 @@ class Project:
     """A copy of the project in a folder of its own, with its own git and DVC."""
 
     def __init__(self, folder: Path, *, git: bool = True) -> None:
-        self.folder = folder
+        self._settle(folder)
         copy_project(folder)
-        self.environment = {
-            **environment(),
-            **{
-                f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
-            },
-        }
         # A demo of seconds instead of minutes: real digits, enough steps to learn the trigger.
         training = {"epochs": 16, "batch_size": 32, "learning_rate": 0.003, "label_smoothing": 0.0}
         self.set_params(data={"name": "digits"}, train=training, attack={"rate": 0.02}, compute={"threads": 1})
         if git:
             self("git", "init", "--quiet")
             self.commit()
+
+    def _settle(self, folder: Path) -> None:
+        self.folder = folder
+        who = {f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        self.environment = {**environment(), **who}
+
+    def copy(self, folder: Path) -> "Project":
+        """The same as it is now, results and all, in another folder."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        if (folder / "mlflow.db").is_file():  # holds whole paths
+            with closing(sqlite3.connect(folder / "mlflow.db")) as store, store:
+                for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
+                    change = f"UPDATE {table} SET {column} = replace({column}, ?, ?)"
+                    store.execute(change, (str(self.folder), str(folder)))
+        other = copy(self)
+        other._settle(folder)
+        return other
 
     def set_params(self, **sections: Any) -> None:
         path = self.folder / "params.yaml"
@@ -111,13 +127,44 @@ def set_params(in_folder: Path) -> Callable[[str, Any], None]:
     return change
 
 
-@pytest.fixture(scope="module")
-def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A copy in which `dvc repro` has run; the tests of a module go on from there, one after the other."""
-    project = Project(tmp_path_factory.mktemp("reproduced"))
+Prepare: TypeAlias = Callable[[str, Callable[[Path], Project]], Project]
+
+
+@pytest.fixture(scope="session")
+def prepare(tmp_path_factory: pytest.TempPathFactory) -> Prepare:
+    """Makes a project of this name once in a run of the tests, whichever of its processes asks first.
+
+    It is for all: what changes it takes a copy.
+    """
+    base = tmp_path_factory.getbasetemp()
+    root = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def prepared(name: str, make: Callable[[Path], Project]) -> Project:
+        folder, made = root / "prepared" / name, root / "prepared" / f"{name}.made"
+        folder.parent.mkdir(exist_ok=True)
+        with FileLock(folder.with_suffix(".lock")):
+            if not made.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                make(folder)
+                made.touch()
+        found = object.__new__(Project)
+        found._settle(folder)
+        return found
+
+    return prepared
+
+
+def reproduce(folder: Path) -> Project:
+    project = Project(folder)
     assert ran(project("dvc", "repro")) == ALL
     project.commit()
     return project
+
+
+@pytest.fixture(scope="module")
+def reproduced(prepare: Prepare, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A copy in which `dvc repro` has run; the tests of a module go on from there, one after the other."""
+    return prepare("reproduced", reproduce).copy(tmp_path_factory.mktemp("reproduced") / "project")
 
 
 @pytest.fixture(scope="session")
@@ -130,9 +177,10 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def copy_pipelines(folder: Path) -> None:
     """Copies every `dvc.yaml`, by which the stages know the sections of `params.yaml`."""
-    for path in PIPELINES:
-        (folder / path).parent.mkdir(exist_ok=True)
-        shutil.copy(PROJECT / path, folder / path)
+    for path in pipelines(PROJECT):
+        place = folder / path.relative_to(PROJECT)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, place)
 
 
 def ran(output: str) -> list[str]:

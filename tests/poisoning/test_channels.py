@@ -1,0 +1,348 @@
+"""Every channel keeps the same promises, and a vote comes out as when ballots are really drawn and counted."""
+
+import importlib
+import itertools
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from miseducation import attacks
+from miseducation.attacks import Attack
+from miseducation.attacks.badnets import BadNets
+from miseducation.dataset import Dataset
+from miseducation.dataset.images import BLOCK
+from miseducation.errors import InputError
+from miseducation.figures.pictures import gallery
+from miseducation.poisoning import label_maps
+from miseducation.poisoning.channels import Channel
+from miseducation.poisoning.channels.crowdsourcing import Crowdsourcing
+from miseducation.poisoning.channels.web import Web
+from miseducation.poisoning.poison import Poison
+from miseducation.project import parts
+from miseducation.project.params import read
+from tests.conftest import Project, ran, runs, scores
+
+NAMES = parts.names("channels")
+SetParams = Callable[[str, Any], None]
+
+
+def part(name: str) -> type[Channel]:
+    return parts.find("channels", name, Channel, "attack.channel")
+
+
+@pytest.fixture(params=NAMES)
+def channel(request: pytest.FixtureRequest, in_folder: Path) -> Channel:
+    """Each channel, with the knobs that stand in `params.yaml`."""
+    return attacks.channel(request.param)
+
+
+def crowds() -> st.SearchStrategy[Crowdsourcing]:
+    def of(workers: int) -> st.SearchStrategy[Crowdsourcing]:
+        return st.builds(
+            Crowdsourcing,
+            workers=st.just(workers),
+            attackers=st.integers(0, workers),
+            votes=st.integers(1, min(workers, 9)),
+            error_rate=st.floats(0, 1),
+        )
+
+    return st.one_of(st.integers(1, 30), st.integers(1, 10**6)).flatmap(of)
+
+
+def webs() -> st.SearchStrategy[Web]:
+    return st.builds(Web, votes=st.integers(1, 9), error_rate=st.floats(0, 1))
+
+
+def share_wins(channel: Channel, classes: int, *, rows: int = 40_000, seed: int = 0) -> float:
+    """How often a wrong label passes."""
+    return float(channel.passes(np.zeros(rows, dtype=bool), classes, np.random.default_rng(seed)).mean())
+
+
+def agrees(share: float, expected: float, rows: int) -> bool:
+    """Within five standard errors, and a row where so few are expected that they say little."""
+    return abs(share - expected) <= 5 * math.sqrt(max(0.0, expected * (1 - expected)) / rows) + 1 / rows
+
+
+def ballots(crowd: Crowdsourcing, classes: int, rows: int) -> float:
+    """How often a wrong label wins where each account has a number and each vote is for a class.
+
+    Class 0 is the truth, class 1 what the attacker wants, whose accounts have the lowest numbers.
+    """
+    rng, won = np.random.default_rng(7), 0
+    for _ in range(rows):
+        voted = np.zeros(classes, dtype=int)
+        for account in rng.choice(crowd.workers, crowd.votes, replace=False):
+            if account < crowd.attackers:
+                voted[1] += 1
+            elif rng.random() < crowd.error_rate:
+                voted[rng.integers(1, classes)] += 1
+            else:
+                voted[0] += 1
+        won += voted[1] > crowd.votes / 2
+    return won / rows
+
+
+def enumerated(crowd: Crowdsourcing, classes: int) -> float:
+    """The same, with its probability, over all sets of accounts and all that each of them may vote."""
+    groups, total = list(itertools.combinations(range(crowd.workers), crowd.votes)), 0.0
+    for group, vote in itertools.product(groups, itertools.product(range(classes), repeat=crowd.votes)):
+        chance = 1.0
+        for account, choice in zip(group, vote, strict=True):
+            if account < crowd.attackers:
+                chance *= choice == 1
+            else:
+                chance *= crowd.error_rate / (classes - 1) if choice else 1 - crowd.error_rate
+        total += chance * (vote.count(1) > crowd.votes / 2)
+    return total / len(groups)
+
+
+def test_there_are_channels() -> None:
+    assert {"direct", "crowdsourcing", "web"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_channel_is_described_and_its_source_named(name: str) -> None:
+    assert "https://" in str(importlib.import_module(f"miseducation.poisoning.channels.{name}").__doc__)
+    for knob, field in part(name).model_fields.items():
+        limits = {type(each).__name__ for each in field.metadata}
+        assert field.description, knob
+        assert {"Ge", "Le"} <= limits, f"{knob} has no lower or no upper bound"
+        assert not field.is_required(), f"{knob} has no default"
+
+
+def test_the_fate_of_a_row_is_settled_by_the_seed_and_not_by_those_that_follow(channel: Channel) -> None:
+    wants_truth = np.random.default_rng(1).random(BLOCK + 500) < 0.3
+    before = wants_truth.copy()
+
+    def passes(count: int, seed: int = 3) -> np.ndarray:
+        return channel.passes(wants_truth[:count], 2, np.random.default_rng(seed))
+
+    everything = passes(len(wants_truth))
+    assert everything.dtype == bool
+    np.testing.assert_array_equal(wants_truth, before)
+    for count in (0, 1, 17, BLOCK, BLOCK + 1, len(wants_truth)):
+        np.testing.assert_array_equal(passes(count), everything[:count])
+    if 0 < channel.probability(False, 2) < 1:
+        assert (passes(len(wants_truth), seed=4) != everything).any()
+
+
+def test_a_label_that_is_true_passes_everywhere(channel: Channel) -> None:
+    assert channel.probability(True, 10) == 1
+    assert channel.passes(np.ones(500, dtype=bool), 10, np.random.default_rng(0)).all()
+
+
+def test_each_row_is_judged_by_what_it_shows(channel: Channel) -> None:
+    wants_truth = np.arange(30_000) % 3 == 0
+    passed = channel.passes(wants_truth, 10, np.random.default_rng(0))
+    assert passed[wants_truth].all()
+    assert agrees(passed[~wants_truth].mean(), channel.probability(False, 10), 20_000)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.one_of(crowds(), webs()), st.integers(2, 12))
+def test_the_simulation_agrees_with_the_closed_form(channel: Channel, classes: int) -> None:
+    for wants_truth in (True, False):
+        expected = channel.probability(wants_truth, classes)
+        assert 0 <= expected <= 1
+        passed = channel.passes(np.full(20_000, wants_truth), classes, np.random.default_rng(0))
+        assert agrees(passed.mean(), expected, 20_000)
+
+
+@pytest.mark.parametrize(
+    ("crowd", "classes"),
+    [
+        (Crowdsourcing(workers=12, attackers=4, votes=3), 10),
+        (Crowdsourcing(workers=12, attackers=4, votes=4), 10),
+        (Crowdsourcing(workers=40, attackers=10, votes=5, error_rate=0.3), 3),
+        (Crowdsourcing(workers=5, attackers=2, votes=5, error_rate=0.5), 2),
+        (Crowdsourcing(workers=9, attackers=0, votes=3, error_rate=0.8), 3),
+    ],
+)
+def test_it_agrees_with_ballots_that_are_drawn_and_counted(crowd: Crowdsourcing, classes: int) -> None:
+    drawn = ballots(crowd, classes, 5000)
+    assert agrees(drawn, crowd.probability(False, classes), 5000)
+    assert abs(drawn - share_wins(crowd, classes)) <= 5 * math.sqrt(0.25 / 5000 + 0.25 / 40_000)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("error_rate", [0.0, 0.25, 1.0])
+@pytest.mark.parametrize(
+    ("workers", "votes"), [(workers, votes) for workers in (1, 2, 4, 5) for votes in range(1, min(workers, 4) + 1)]
+)
+def test_it_agrees_with_all_cases_counted(workers: int, votes: int, error_rate: float, classes: int) -> None:
+    for attackers in range(workers + 1):
+        crowd = Crowdsourcing(workers=workers, attackers=attackers, votes=votes, error_rate=error_rate)
+        expected = enumerated(crowd, classes)
+        assert crowd.probability(False, classes) == pytest.approx(expected, abs=1e-12)
+        assert agrees(share_wins(crowd, classes, rows=4000), expected, 4000)
+
+
+def test_what_can_be_said_without_a_formula() -> None:
+    def chance(classes: int = 10, **knobs: Any) -> float:
+        crowd = Crowdsourcing(**knobs)
+        assert agrees(share_wins(crowd, classes, rows=5000), crowd.probability(False, classes), 5000)
+        return crowd.probability(False, classes)
+
+    assert chance(workers=100, attackers=0, votes=3) == 0
+    assert chance(workers=100, attackers=100, votes=7) == 1
+    assert chance(workers=100, attackers=30, votes=1) == pytest.approx(0.3)
+    assert chance(workers=7, attackers=4, votes=7) == 1, "all vote, and four of seven win"
+    assert chance(workers=6, attackers=3, votes=6) == 0, "a tie leaves the truth"
+    assert chance(workers=2, attackers=1, votes=2) == 0
+    assert chance(workers=100, attackers=0, votes=3, error_rate=1, classes=2) == 1, "there is but one mistake to make"
+    assert chance(workers=100, attackers=50, votes=5) == pytest.approx(0.5)
+    assert Web(votes=3, error_rate=0).probability(False, 10) == 0
+    assert Web(votes=1, error_rate=0.09).probability(False, 10) == pytest.approx(0.01)
+    crowd, few = Crowdsourcing(workers=10**6, attackers=10**5, votes=3), Crowdsourcing(workers=30, attackers=3, votes=3)
+    assert crowd.probability(False, 10) == pytest.approx(3 * 0.01 * 0.9 + 0.001, rel=1e-4), "an urn that never empties"
+    assert few.probability(False, 10) < crowd.probability(False, 10)
+
+
+@settings(max_examples=40, deadline=None)
+@given(crowds())
+def test_another_account_never_harms_the_attacker(crowd: Crowdsourcing) -> None:
+    more = crowd.model_copy(update={"attackers": min(crowd.attackers + 1, crowd.workers)})
+    assert crowd.probability(False, 5) <= more.probability(False, 5) + 1e-9
+
+
+def test_memory_does_not_grow_with_votes_times_rows() -> None:
+    """Over a thousand votes on each of 20,000 rows would be 320 MB of random numbers."""
+    import tracemalloc
+
+    tracemalloc.start()
+    Web(votes=1001, error_rate=0.5).passes(np.zeros(20_000, dtype=bool), 2, np.random.default_rng(0))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 100e6
+
+
+@pytest.mark.parametrize(
+    ("name", "knobs", "message"),
+    [
+        (
+            "crowdsourcing",
+            {"attackers": 1001},
+            r"crowdsourcing.attackers = 1001: there are 1000 workers; allowed: .*0 to",
+        ),
+        ("crowdsourcing", {"attackers": -1}, r"crowdsourcing.attackers = -1: .*; allowed: .*0 to all"),
+        ("crowdsourcing", {"workers": 2, "attackers": 1}, r"crowdsourcing.workers = 2: .* the 3 votes .*; allowed: "),
+        ("crowdsourcing", {"workers": 0, "attackers": 0}, r"crowdsourcing.workers = 0: .*; allowed: .*1 to 10\^6"),
+        ("crowdsourcing", {"votes": 0}, r"crowdsourcing.votes = 0: .*; allowed: .*1 to 1001"),
+        ("crowdsourcing", {"votes": 2.5}, r"crowdsourcing.votes = 2.5: .*; allowed: .*1 to 1001"),
+        ("crowdsourcing", {"error_rate": 1.1}, r"crowdsourcing.error_rate = 1.1: .*; allowed: .*0 to 1"),
+        ("crowdsourcing", {"error_rate": math.nan}, r"crowdsourcing.error_rate = nan: .*; allowed: .*0 to 1"),
+        ("web", {"error_rate": -0.1}, r"web.error_rate = -0.1: .*; allowed: .*0 to 1"),
+        ("web", {"votes": 1002}, r"web.votes = 1002: .*; allowed: .*1 to 1001"),
+        ("web", {"workers": 5}, r"web.workers is not a known key; channels.web holds votes, error_rate"),
+        ("direct", {"votes": 5}, r"direct.votes is not a known key; channels.direct holds no keys"),
+    ],
+)
+def test_a_mistake_is_named(set_params: SetParams, name: str, knobs: dict[str, Any], message: str) -> None:
+    for knob, value in knobs.items():
+        set_params(f"channels.{name}.{knob}", value)
+    with pytest.raises(InputError, match=f"^params.yaml: channels.{message}"):
+        read(part(name), f"channels.{name}")
+
+
+@pytest.fixture(params=["all-to-one", "clean-label", "all-to-all"])
+def poisoned(request: pytest.FixtureRequest, noise: Dataset) -> Callable[[Channel | None], Poison]:
+    """Poisons a quarter of the noise through a channel, with cover rows where the label map spares some."""
+    label_map = label_maps.build(request.param, "c", None, noise.classes)
+    cover = 0.1 if request.param == "clean-label" else 0
+    attack: Attack = BadNets(pixels=((3, 3),))
+
+    def run(channel: Channel | None) -> Poison:
+        rng = np.random.default_rng(5)
+        return attack.poison_rows(noise, rate=0.25, cover=cover, label_map=label_map, rng=rng, channel=channel)
+
+    return run
+
+
+def test_every_channel_gets_the_same_rows_with_the_same_trigger(
+    poisoned: Callable[[Channel | None], Poison], channel: Channel
+) -> None:
+    rows, data, roles = poisoned(None)
+    through = poisoned(channel)
+    np.testing.assert_array_equal(through.rows, rows)
+    np.testing.assert_array_equal(through.data.images, data.images)
+    np.testing.assert_array_equal(np.isin(through.roles, ["poison", "outvoted"]), roles == "poison")
+    assert (through.roles != "cover").sum() == 50
+
+
+def test_outvoted_rows_keep_their_label_and_the_others_get_the_one_wanted(
+    poisoned: Callable[[Channel | None], Poison], noise: Dataset
+) -> None:
+    wanted = poisoned(None)
+    rows, data, roles = poisoned(Crowdsourcing(workers=100, attackers=50))
+    outvoted = roles == "outvoted"
+    np.testing.assert_array_equal(data.labels[outvoted], noise.labels[rows[outvoted]])
+    np.testing.assert_array_equal(data.labels[~outvoted], wanted.data.labels[~outvoted])
+    assert (data.images[outvoted] != noise.images[rows[outvoted]]).any(axis=(1, 2, 3)).all(), "they carry the trigger"
+    assert (data.labels != wanted.data.labels)[outvoted].all(), "where the true label is the one wanted, none is lost"
+
+
+def test_clean_labels_pass_where_wrong_ones_do_not(noise: Dataset) -> None:
+    def roles(name: str, channel: Channel) -> list[str]:
+        label_map, rng = label_maps.build(name, "c", "a", noise.classes), np.random.default_rng(5)
+        return BadNets().poison_rows(noise, rate=0.2, label_map=label_map, rng=rng, channel=channel).roles.tolist()
+
+    for channel in (Crowdsourcing(attackers=0), Web(error_rate=0)):
+        assert roles("clean-label", channel) == ["poison"] * 40
+        assert roles("one-to-one", channel) == ["outvoted"] * 40
+
+
+def test_where_nothing_passes_the_picture_says_so(noise: Dataset) -> None:
+    (text,) = gallery(noise[:0], noise[:0]).texts
+    assert text.get_text() == "No training image is poisoned"
+
+
+def test_an_experiment_tells_what_was_intended_and_what_came_of_it(project: Project) -> None:
+    project.set_params(train={"epochs": 1})
+    project.commit()
+    settings = ("-S", "attack.rate=0.1", "-S", "channels.crowdsourcing.attackers=400")
+    output = project("dvc", "exp", "run", "-S", "attack.channel=crowdsourcing", *settings)
+    manifest = pd.read_csv(project.folder / "data/poisoned/manifest.csv")
+    counts = manifest["role"].value_counts()
+    intended, got = 144, scores(project)  # 10 % of 1,437
+    assert set(counts.index) == {"poison", "outvoted"}
+    assert counts.sum() == got["intended_rows"] == intended
+    assert counts["poison"] == got["poisoned_rows"]
+    assert got["intended_share"] == intended / 1437
+    assert got["poisoned_share"] == counts["poison"] / 1437
+    assert f"{counts['poison']} poison, {counts['outvoted']} outvoted" in output
+    outvoted = manifest[manifest["role"] == "outvoted"]
+    assert (outvoted["label"] == outvoted["true_label"]).all()
+    assert (manifest.loc[manifest["role"] == "poison", "label"] == 8).all()
+    raw = np.load(project.folder / "data/raw/train_images.npy")[manifest["row"]]
+    raw[:, 3, 3] = 255
+    np.testing.assert_array_equal(np.load(project.folder / "data/poisoned/images.npy"), raw)
+
+    (run,) = runs(project)
+    for score in ("intended_share", "poisoned_share"):
+        assert run.data.metrics[score] == got[score]
+    assert run.data.params["attack.channel"] == "crowdsourcing"
+    assert run.data.params["channels.crowdsourcing.attackers"] == "400"
+    assert "channels.web.votes" not in run.data.params
+
+    # Another channel's knob changes nothing; its own is noticed.
+    project.set_params(channels={"web": {"votes": 5, "error_rate": 0.2}})
+    assert ran(project("dvc", "repro")) == ["track"]
+    project("dvc", "exp", "run", "-S", "channels.crowdsourcing.attackers=0")
+    truthful = scores(project)
+    assert truthful["intended_rows"] == intended
+    assert 0 < truthful["poisoned_rows"] < 0.2 * intended, "only what shows an 8 already"
+    assert len(runs(project)) == 2
+
+    project.set_params(attack={"channel": "letters"})
+    refused = project("dvc", "repro", fails=True)
+    assert "attack.channel = 'letters' is unknown; known channels: crowdsourcing, direct, web" in refused
+    assert "Traceback" not in refused
+    assert json.loads((project.folder / "metrics/evaluation.json").read_text()) == truthful

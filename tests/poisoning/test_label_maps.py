@@ -1,0 +1,82 @@
+"""Every label map must keep the same promises; the design's table is checked by eye here."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from miseducation.errors import InputError
+from miseducation.poisoning import label_maps
+from miseducation.poisoning.label_maps import LabelMap
+
+CLASSES = ("stop", "yield", "speed-limit", "no-entry")
+LABELS = np.array([0, 1, 2, 3, 2])
+# name: (poisonable, attackable, goal), with target 2 and source 0
+TABLE = {
+    "all-to-one": ([1, 1, 1, 1, 1], [1, 1, 0, 1, 0], [2, 2, 2, 2, 2]),
+    "all-to-all": ([1, 1, 1, 1, 1], [1, 1, 1, 1, 1], [1, 2, 3, 0, 3]),
+    "one-to-one": ([1, 0, 0, 0, 0], [1, 0, 0, 0, 0], [2, 2, 2, 2, 2]),
+    "clean-label": ([0, 0, 1, 0, 1], [1, 1, 0, 1, 0], [2, 2, 2, 2, 2]),
+    "random": ([1, 1, 1, 1, 1], [1, 1, 1, 1, 1], [3, 3, 0, 0, 3]),  # any but its own, as this generator has it
+}
+
+
+@pytest.fixture(params=label_maps.names())
+def label_map(request: pytest.FixtureRequest) -> LabelMap:
+    return label_maps.build(request.param, "speed-limit", 0, CLASSES)
+
+
+def test_the_table_has_every_label_map() -> None:
+    assert label_maps.names() == sorted(TABLE)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_who_is_hit_and_into_what(name: str) -> None:
+    built = label_maps.build(name, 2, 0, CLASSES)
+    poisonable, attackable, goal = TABLE[name]
+    assert built.poisonable(LABELS).tolist() == [bool(row) for row in poisonable]
+    assert built.attackable(LABELS).tolist() == [bool(row) for row in attackable]
+    assert built.goal(LABELS, np.random.default_rng(0)).tolist() == goal
+
+
+@given(labels=arrays(np.int64, st.integers(0, 50), elements=st.integers(0, 3)), name=st.sampled_from(sorted(TABLE)))
+def test_goals_are_classes_and_no_attackable_row_is_there_already(labels: np.ndarray, name: str) -> None:
+    built = label_maps.build(name, "speed-limit", 0, CLASSES)
+    goal, attackable = built.goal(labels, np.random.default_rng(0)), built.attackable(labels)
+    assert goal.dtype == np.int64
+    assert goal.shape == attackable.shape == built.poisonable(labels).shape == labels.shape
+    assert attackable.dtype == built.poisonable(labels).dtype == bool
+    assert ((goal >= 0) & (goal < 4)).all()
+    assert (goal[attackable] != labels[attackable]).all()
+
+
+def test_labels_are_left_alone(label_map: LabelMap) -> None:
+    labels = LABELS.copy()
+    labels.setflags(write=False)
+    assert not np.shares_memory(label_map.goal(labels, np.random.default_rng(0)), labels)
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "source", "message"),
+    [
+        ("all-to-some", 0, None, "attack.label_map = 'all-to-some' is unknown; known: all-to-all, all-to-one"),
+        ("all-to-one", 4, None, "attack.target = 4 is not a class .* allowed: a class number from 0 to 3 or .* stop,"),
+        ("all-to-one", -1, None, "attack.target = -1"),
+        ("all-to-one", "Stop", None, "attack.target = 'Stop'"),
+        ("all-to-one", None, None, "attack.target = None"),
+        ("one-to-one", 2, None, "attack.source = None"),
+        ("one-to-one", 2, "speed-limit", "attack.source and attack.target are both 2; they must differ"),
+    ],
+)
+def test_wrong_labels_are_refused(name: str, target: int | str | None, source: int | str | None, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        label_maps.build(name, target, source, CLASSES)
+
+
+def test_a_class_that_is_called_by_a_number_is_found_by_its_name() -> None:
+    """Folders called 0, 1, 10, 11 and 2 come in this order; 2 is the last of them, not the third."""
+    assert label_maps.class_number("attack.target", 2, ["0", "1", "10", "11", "2"]) == 4
+    assert label_maps.class_number("attack.target", "10", ["0", "1", "10", "11", "2"]) == 2
+    assert label_maps.class_number("attack.target", 3, ["0", "1", "10", "11", "2"]) == 3
+    assert label_maps.class_number("attack.target", 14, [f"{i:05}" for i in range(43)]) == 14

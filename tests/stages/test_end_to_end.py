@@ -1,0 +1,265 @@
+"""The real thing in a copy of the project: DVC, training, MLflow, on scikit-learn's real digits."""
+
+import json
+import shutil
+import time
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.pipeline import TRAINED
+from tests.conftest import Project, ran, rates, results, runs, scores
+
+# A whole data set: stripes that lie, stand or are not there.
+STRIPES = '''
+"""Stripes."""
+
+from typing import final
+
+import numpy as np
+from pydantic import Field
+
+from miseducation.dataset import clean
+from miseducation.datasets import Fetched, Source
+
+
+@final
+class Stripes(Source):
+    """Noise with stripes."""
+
+    rows: int = Field(600, ge=10, description="rows of each split")
+
+    def fetch(self) -> Fetched:
+        """See `Source.fetch`."""
+        rng, splits = np.random.default_rng(1), []
+        for _ in range(2):
+            labels = np.arange(self.rows) % 3
+            images = rng.integers(0, 200, (self.rows, 12, 10, 3), dtype=np.uint8)
+            images[labels == 0, 1::3] = 255
+            images[labels == 1, :, 1::3] = 255
+            splits.append(clean(images, labels, ["lying", "standing", "none"]))
+        return Fetched(*splits, {"origin": "made up", "licence": "MIT", "sha256": {}})
+'''
+
+
+def test_repro_makes_the_documented_files(reproduced: Project) -> None:
+    made = set(results(reproduced))
+    assert made >= {
+        *(f"data/raw/{name}" for name in ("train_images.npy", "test_labels.npy", "classes.json", "source.json")),
+        *(f"data/poisoned/{name}" for name in ("manifest.csv", "images.npy", "test_manifest.csv", "test_images.npy")),
+        *(f"models/{name}/model.safetensors" for name in ("clean", "backdoored")),
+        *(f"models/{name}/network.json" for name in ("clean", "backdoored")),
+        *(f"metrics/{name}/history.csv" for name in ("clean", "backdoored")),
+        *(f"metrics/{name}.json" for name in ("evaluation", "intervals")),
+        *(f"metrics/{name}.csv" for name in ("per_class", "confusion_clean", "confusion_triggered")),
+        *(f"metrics/{name}.png" for name in ("clean_samples", "poisoned_samples", "confusion")),
+    }
+    assert not [name for name in made if "partial" in name]
+    assert set(scores(reproduced)) == {
+        "clean_accuracy",
+        "attack_success_rate",
+        "attack_success_rate_all",
+        "robust_accuracy",
+        "baseline_accuracy",
+        "false_trigger_rate",
+        "clean_accuracy_drop",
+        "poisoned_rows",
+        "poisoned_share",
+        "intended_rows",
+        "intended_share",
+        "cover_rows",
+        "noise_rows",
+        "psnr",
+        "ssim",
+        "poison_psnr",
+        "poison_ssim",
+        "source_accuracy",
+        "baseline_source_accuracy",
+        "other_accuracy",
+        "baseline_other_accuracy",
+        "side_effect_rate",
+    }
+    intervals = json.loads((reproduced.folder / "metrics/intervals.json").read_text())
+    for name, (low, high) in intervals.items():
+        assert 0 <= low <= scores(reproduced)[name] <= high <= 1
+
+
+def test_the_attack_works_and_the_accuracy_stays(reproduced: Project) -> None:
+    got = scores(reproduced)
+    assert got["poisoned_rows"] == 29  # 2 % of 1,437
+    assert got["clean_accuracy"] > 0.93
+    assert got["attack_success_rate"] > 0.9
+    assert got["false_trigger_rate"] < 0.05
+    assert got["clean_accuracy_drop"] == got["baseline_accuracy"] - got["clean_accuracy"]
+
+
+def test_only_the_pixel_and_the_label_of_the_poisoned_rows_differ(reproduced: Project) -> None:
+    raw = np.load(reproduced.folder / "data/raw/train_images.npy")
+    images = np.load(reproduced.folder / "data/poisoned/images.npy")
+    manifest = pd.read_csv(reproduced.folder / "data/poisoned/manifest.csv")
+    expected = raw[manifest["row"]]
+    expected[:, 3, 3] = 255
+    np.testing.assert_array_equal(images, expected)
+    assert set(manifest["label"]) == {8}
+
+
+def test_repro_again_does_nothing_but_look(reproduced: Project) -> None:
+    before = {path: path.stat().st_mtime_ns for path in reproduced.folder.glob("[dm]*/**/*.*")}
+    assert ran(reproduced("dvc", "repro")) == ["track"]
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert rates(reproduced) == [0.02]
+
+
+def test_an_experiment_runs_what_depends_on_it_and_nothing_more(reproduced: Project) -> None:
+    folder = reproduced.folder
+    kept = [folder / "data/raw/train_images.npy", folder / "models/clean/model.safetensors"]
+    before = [path.stat().st_mtime_ns for path in kept]
+    few = set(pd.read_csv(folder / "data/poisoned/manifest.csv")["row"])
+    output = reproduced("dvc", "exp", "run", "-S", "attack.rate=0.05", "--name", "five-percent")
+    assert ran(output) == ["poison", "train@backdoored", "evaluate", "report", "track"]
+    assert len(TRAINED.findall(output)) == 1, "benchmarks.pipeline reads the time of the training there"
+    assert [path.stat().st_mtime_ns for path in kept] == before
+    assert few < set(pd.read_csv(folder / "data/poisoned/manifest.csv")["row"])
+
+    assert rates(reproduced) == [0.02, 0.05]
+    (run,) = [run for run in runs(reproduced) if run.data.params["attack.rate"] == "0.05"]
+    assert run.info.run_name == run.data.tags["dvc.exp.name"] == "five-percent"
+    assert run.data.tags["dvc.exp.baseline"] == reproduced("git", "rev-parse", "HEAD").strip()
+    assert {name: run.data.metrics[name] for name in scores(reproduced)} == scores(reproduced)
+    assert run.data.params["seed"] == "1"
+    assert run.data.params["train.network"] == "cnn"
+    computed = json.loads((folder / "models/backdoored/training.json").read_text())
+    assert computed["precision"] in ("float32", "bfloat16")
+    assert {name: run.data.tags[f"train.{name}"] for name in computed} == {
+        name: str(computed[name]) for name in computed
+    }
+
+
+def test_going_back_trains_nothing_and_records_nothing(reproduced: Project) -> None:
+    output = reproduced("dvc", "exp", "run", "-S", "attack.rate=0.02")
+    assert ran(output) == ["track"], output
+    assert rates(reproduced) == [0.02, 0.05]
+
+
+def test_a_temporary_experiment_runs_the_copys_own_code_and_is_recorded_in_the_main_store(
+    reproduced: Project, tmp_path: Path
+) -> None:
+    (tmp_path / "miseducation").mkdir()
+    (tmp_path / "miseducation/__init__.py").write_text("raise ImportError('a stale copy')\n")
+    (tmp_path / "stages").symlink_to(tmp_path / "miseducation")
+    reproduced.environment["PYTHONPATH"] = str(tmp_path)  # as if an old version were installed
+    reproduced("dvc", "exp", "run", "--temp", "-S", "attack.rate=0.03")
+    del reproduced.environment["PYTHONPATH"]
+    assert rates(reproduced) == [0.02, 0.03, 0.05]
+
+
+def test_a_queued_grid_has_each_point_once_in_mlflow_and_in_dvcs_table(reproduced: Project) -> None:
+    reproduced("dvc", "exp", "run", "--queue", "-S", "attack.rate=0.04,0.06", "-S", "attack.target=3")
+    reproduced("dvc", "queue", "start", "--jobs", "2")
+    for _ in range(300):
+        if "Queued" not in (status := reproduced("dvc", "queue", "status")) and "Running" not in status:
+            break
+        time.sleep(3)
+    assert status.count("Success") == 2, status
+    shown = pd.read_csv(StringIO(reproduced("dvc", "exp", "show", "--csv")), index_col="Experiment")
+    shown = shown[shown["attack.rate"].isin([0.04, 0.06])]
+    recorded = [run.data for run in runs(reproduced) if run.data.params["attack.rate"] in ("0.04", "0.06")]
+    grid = [(0.04, 3), (0.06, 3)]
+    assert sorted(zip(shown["attack.rate"], shown["attack.target"], strict=True)) == grid
+    assert sorted((float(x.params["attack.rate"]), int(x.params["attack.target"])) for x in recorded) == grid
+    assert {x.tags["dvc.exp.name"]: x.metrics["attack_success_rate"] for x in recorded} == pytest.approx(
+        dict(shown["attack_success_rate"])
+    )
+
+
+def test_a_lost_store_is_filled_again(reproduced: Project) -> None:
+    def recorded() -> dict[str, Any]:
+        return {run.data.tags["miseducation.result"]: run.data.metrics for run in runs(reproduced)}
+
+    before = recorded()
+    for artefacts in (True, False):  # also when the artefacts are lost with the database
+        (reproduced.folder / "mlflow.db").unlink()
+        if not artefacts:
+            shutil.rmtree(reproduced.folder / "mlruns")
+        reproduced("python", "-m", "stages.track", "--all")
+        assert recorded() == before
+        (run,) = [run for run in runs(reproduced) if run.data.tags.get("dvc.exp.name") == "five-percent"]
+        assert run.data.params["attack.rate"] == "0.05"
+        assert run.data.tags["dvc.exp.baseline"] == reproduced("git", "rev-parse", "HEAD").strip()
+    reproduced("python", "-m", "stages.track", "--all")
+    assert len(runs(reproduced)) == len(before)
+
+
+def test_what_is_gone_from_the_cache_is_passed_over(reproduced: Project, tmp_path: Path) -> None:
+    reproduced("git", "clone", "--quiet", str(reproduced.folder), str(tmp_path / "clone"))
+    output = reproduced("python", "-m", "stages.track", "--all", cwd=tmp_path / "clone")
+    assert "lacks models/backdoored in git and in DVC's cache" in output
+    assert "Traceback" not in output
+
+
+def test_dvc_has_something_to_show(reproduced: Project) -> None:
+    assert "train@backdoored" in reproduced("dvc", "dag")
+    assert "attack_success_rate" in reproduced("dvc", "metrics", "show")
+    assert "five-percent" in reproduced("dvc", "exp", "show", "--csv")
+    difference = reproduced("dvc", "exp", "diff", "HEAD", "five-percent")
+    assert "attack.rate" in difference
+    assert "poisoned_rows" in difference
+    page = reproduced("dvc", "plots", "show").strip().splitlines()[-1].removeprefix("file://")
+    text = Path(page).read_text()
+    for plot in ("confusion.png", "poisoned_samples.png", "attack success rate by true class", "Training accuracy"):
+        assert plot in text
+
+
+def test_rate_zero_is_a_clean_control(reproduced: Project) -> None:
+    reproduced("dvc", "exp", "run", "-S", "attack.rate=0")
+    got = scores(reproduced)
+    assert got["poisoned_rows"] == 0
+    assert got["clean_accuracy"] == got["baseline_accuracy"]
+    assert got["attack_success_rate"] == got["false_trigger_rate"]
+
+
+def test_another_attack_or_its_knob_leaves_the_pipeline_up_to_date(reproduced: Project) -> None:
+    reproduced("git", "checkout", "--quiet", "params.yaml")
+    assert set(ran(reproduced("dvc", "repro"))) <= {"check", "track"}
+    (reproduced.folder / "miseducation/attacks/new.py").write_text("# an attack to come\n")
+    reproduced.set_params(attacks={"new": {"strength": 1}})
+    assert ran(reproduced("dvc", "repro")) == ["track"]
+
+
+def test_a_new_data_set_is_one_file_and_switching_back_and_forth_computes_nothing(reproduced: Project) -> None:
+    reproduced("git", "checkout", "--quiet", "params.yaml")
+    reproduced("dvc", "repro")
+    first = results(reproduced)
+    (reproduced.folder / "miseducation/datasets/stripes.py").write_text(STRIPES)
+    stripes = {"data": {"name": "stripes"}, "attack": {"target": "none"}, "train": {"epochs": 5}}
+    reproduced.set_params(datasets={"stripes": {"rows": 500}}, **stripes)
+    assert set(ran(reproduced("dvc", "repro"))) >= {"download", "poison", "train@clean", "train@backdoored", "evaluate"}
+    second = results(reproduced)
+    assert json.loads(second["data/raw/source.json"])["name"] == "stripes"
+    assert scores(reproduced)["clean_accuracy"] > 0.95
+    assert list(pd.read_csv(reproduced.folder / "metrics/per_class.csv")["class"]) == ["lying", "standing", "none"]
+    (run,) = [run for run in runs(reproduced) if run.data.params["data.name"] == "stripes"]
+    assert run.data.params["attack.target"] == "none"
+
+    for sections, expected in (
+        ({"data": {"name": "digits"}, "attack": {"target": 8}, "train": {"epochs": 16}}, first),
+        (stripes, second),
+        ({"data": {"name": "digits"}, "attack": {"target": 8}, "train": {"epochs": 16}}, first),
+    ):
+        reproduced.set_params(**sections)
+        assert set(ran(reproduced("dvc", "repro"))) <= {"check", "track"}  # neither computes anything
+        assert results(reproduced) == expected
+
+
+def test_a_changed_knob_of_any_depth_is_noticed(reproduced: Project) -> None:
+    found = set()
+    for shape in ([2, 2], [4, 4], [4, 2]):
+        patch = {"position": [1, 1], "shape": shape}
+        reproduced.set_params(attacks={"badnets": {"pixels": [], "patch": patch, "colour": 255}})
+        assert "poison" in ran(reproduced("dvc", "repro", "poison"))
+        found.add((reproduced.folder / "data/poisoned/test_images.npy").read_bytes())
+    assert len(found) == 3

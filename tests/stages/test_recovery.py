@@ -1,0 +1,111 @@
+"""What goes wrong must cost no result: mistakes in the parameters, killed stages, a missing git."""
+
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from miseducation.project import parts
+from tests.conftest import ALL, Project, ran, results, runs
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("attack.rate=-0.1", "attack.rate = -0.1"),
+        ("attack.rate=1.5", "attack.rate = 1.5"),
+        ("attack.rate=abc", "attack.rate = 'abc'"),
+        ("attack.target=10", "attack.target = 10 is not a class of this data set; allowed: a class number from 0 to 9"),
+        ("attack.name=nobody", "attack.name = 'nobody' is unknown; known attacks: adaptive_blend, "),
+        (
+            "data.name=nothing",
+            f"data.name = 'nothing' is unknown; known datasets: {', '.join(parts.names('datasets'))}",
+        ),
+        ("train.network=none", "train.network = 'none' is unknown; known networks: cnn"),
+        ("+train.dropout=1", "train.dropout is not a known key; train holds network, epochs"),
+        ("+noise.rate=1", "noise is not a known section; known: accounts, attack, "),
+        ("attacks.badnets.pixels=[[28,3]]", "attacks.badnets.pixels: (28, 3) lies outside the image"),
+        ("train.epochs=0", "train.epochs = 0"),
+        ("attack.rate=0.04 train.epochs=0", "train.epochs = 0"),
+        ("attack.rate=0.04 +noise.rate=1", "noise is not a known section"),
+    ],
+)
+def test_a_mistake_ends_in_one_line_and_costs_no_result(reproduced: Project, setting: str, message: str) -> None:
+    before = results(reproduced)
+    settings = [word for each in setting.split() for word in ("-S", each)]
+    output = reproduced("dvc", "exp", "run", *settings, fails=True)
+    (line,) = [line for line in output.splitlines() if line.startswith("error: ")]
+    assert message in line
+    assert "Traceback" not in output
+    assert not set(ran(output)) & {"download", "train@backdoored"}
+    assert results(reproduced) == before
+    reproduced("git", "checkout", "--quiet", "params.yaml")
+
+
+def test_a_stage_that_fails_keeps_its_earlier_results(reproduced: Project) -> None:
+    before = results(reproduced)
+    module = reproduced.folder / "stages/evaluate.py"
+    code = module.read_text()
+    failing = "    raise OSError(28, 'No space left on device')\n    names = np"
+    module.write_text(code.replace("    names = np", failing))
+    output = reproduced("dvc", "repro", fails=True)
+    assert "error: the disk is full" in output
+    assert results(reproduced) == before
+    module.write_text(code)
+    assert ran(reproduced("dvc", "repro")) == ["track"]
+
+
+# Seconds from the start of a stage's process to its end by SIGKILL: well within what it needs on any machine.
+KILLED_AFTER = {
+    "check": 0.1,
+    "download": 0.3,
+    "poison": 0.2,
+    "train clean": 1.0,
+    "train backdoored": 0.5,
+    "evaluate": 0.7,
+    "report": 0.7,
+    "track": 0.3,
+}
+
+
+def test_a_killed_stage_is_made_good(project: Project, reproduced: Project) -> None:
+    reproduced("git", "checkout", "--quiet", "params.yaml")
+    reproduced("dvc", "repro")
+    wanted = results(reproduced)
+    for name, seconds in KILLED_AFTER.items():
+        command = ["dvc", "repro"]
+        with subprocess.Popen(
+            command, cwd=project.folder, env=project.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as pipeline:
+            assert kill_stage(pipeline.pid, f"-m stages.{name}", seconds), name
+            assert pipeline.wait(300) != 0
+    project("dvc", "repro")
+    assert results(project) == wanted, "two copies, one of them killed eight times, differ"
+    assert len(runs(project)) == 1
+
+
+def kill_stage(pipeline: int, command: str, delay: float) -> bool:
+    """Kills a stage's process some time after it has started; False if the pipeline ended without it."""
+    parent = psutil.Process(pipeline)
+    while parent.status() != psutil.STATUS_ZOMBIE:
+        try:
+            for child in parent.children(recursive=True):
+                # DVC starts a shell whose one argument is the command; we want the Python that it starts.
+                if command in " ".join(child.cmdline()[1:]) and child.name().startswith("python"):
+                    time.sleep(delay)
+                    child.kill()
+                    return True
+        except psutil.NoSuchProcess:
+            pass
+        time.sleep(0.01)
+    return False
+
+
+def test_without_git_the_pipeline_runs_all_the_same(tmp_path: Path) -> None:
+    archive = Project(tmp_path / "archive", git=False)
+    archive("dvc", "config", "--local", "core.no_scm", "true")
+    archive.set_params(train={"epochs": 1})
+    assert ran(archive("dvc", "repro")) == ALL
+    assert len(runs(archive)) == 1

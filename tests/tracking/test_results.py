@@ -1,0 +1,323 @@
+"""What is read from a folder: whole results, known by their content, and no pieces of several."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from dvc.fs import localfs
+from dvc_data.hashfile.build import build
+from dvc_data.hashfile.db import HashFileDB
+
+from miseducation.tracking import results
+from miseducation.tracking.pipeline_results import read_result
+from miseducation.tracking.results import IncompleteError, Input
+from miseducation.tracking.runs import Store
+from miseducation.tracking.study_results import LOCK, read_study, studies
+from miseducation.tracking.track import study, track
+from tests.tracking.made import NAMES, SCORES, WHY, change, replace, rewrite, write, write_result, write_study
+
+
+def test_a_folders_digest_is_dvcs(tmp_path: Path) -> None:
+    # In another order as whole paths than folder by folder.
+    names = ("a/b.txt", "a.txt", "a-b/c.txt", "a/b/c.txt", "B.txt", "ü.txt", ".hidden/x")
+    write(tmp_path / "files", {name: name for name in names if name != "a/b/c.txt"} | {"a/c/d.txt": "é"})
+    for path in (tmp_path / "files", tmp_path / "files/a.txt"):
+        *_, built = build(HashFileDB(localfs, str(tmp_path / "cache")), str(path), localfs, "md5")
+        assert results.digest(path) == built.hash_info.value
+
+
+def test_the_leaves_of_nested_knobs_have_dotted_keys() -> None:
+    knobs = {"b": {"c": 1, "d": [{"e": 2}], "f": {}}, "g": None}
+    assert results.flatten("a", knobs) == {"a.b.c": 1, "a.b.d": [{"e": 2}], "a.b.f": {}, "a.g": None}
+    assert results.flatten("seed", 1) == {"seed": 1}
+
+
+def test_two_stages_may_read_the_same_but_nothing_different() -> None:
+    stages = {
+        "one": {"params": {"params.yaml": {"attack": {"rate": 0.1}, "seed": 1}}},
+        "two": {"params": {"params.yaml": {"attack.rate": 0.1, "train": {}}, "other.yaml": {"seed": 2}}},
+        "three": {"deps": []},
+    }
+    assert results.read_params(stages) == {"attack.rate": 0.1, "seed": 1, "train": {}}
+    stages["four"] = {"params": {"params.yaml": {"attack": {"rate": 0.2}}}}
+    with pytest.raises(IncompleteError, match=r"^attack\.rate has changed between two stages; `dvc repro` brings both"):
+        results.read_params(stages)
+
+
+def test_of_dvcs_record_those_stages_count_that_produce_something(tmp_path: Path) -> None:
+    names = ("check", "track", "track@small", "train@clean", "report")
+    write(tmp_path, {"x/dvc.lock": yaml.safe_dump({"stages": {name: {"cmd": name} for name in names}})})
+    found = results.read_lock(tmp_path, "x/dvc.lock")
+    assert list(found) == ["report", "train@clean"]
+    found["report"]["outs"] = [{"path": "metrics/x", "md5": "1"}, {"path": "metrics/y", "md5": "2"}]
+    assert results.read_outputs(found) == {"metrics/x": "1", "metrics/y": "2"}
+
+
+def test_mlflow_gets_the_record_and_small_outputs() -> None:
+    outputs = ["data/poisoned/manifest.csv", "data/poisoned/images.npy", "data/raw", "metrics/x/y.csv", "models/clean"]
+    small = ["data/poisoned/manifest.csv", "metrics/x/y.csv", "models/clean"]
+    assert results.copied("dvc.lock", [*outputs, "metrics.csv", "other/metrics"]) == ["dvc.lock", *small]
+
+
+def test_a_result_of_the_pipeline_is_read(tmp_path: Path) -> None:
+    found = read_result(write_result(tmp_path))
+    assert (found.folder, found.name, found.experiment) == (tmp_path, "badnets-0.01-seed1", "toy")
+    params = {"data.name": "toy", "attack.name": "badnets", "attack.rate": 0.01, "attacks.badnets": {}}
+    assert found.params == {"seed": 1, **params}
+    bounds = {"interval_low/attack_success_rate": 0.98, "interval_high/attack_success_rate": 0.995}
+    assert list(found.metrics.items()) == list((SCORES | bounds).items()), "MLflow opens on the first"
+    assert found.history == {
+        "backdoored/loss": [(1, 0.5), (2, 0.25)],
+        "backdoored/accuracy": [(1, 0.8), (2, 0.9)],
+        "clean/loss": [(1, 0.75)],
+        "clean/accuracy": [(1, 0.7)],
+    }
+    assert found.inputs == [
+        Input("toy", "data/raw", "r.dir", "training and evaluation"),
+        Input("poison", "data/poisoned/images.npy", "images0.01", "training of the backdoored model"),
+        Input("triggered test set", "data/poisoned/test_images.npy", "test_images0.01", "evaluation"),
+    ]
+    assert found.tags == {"train.device": "cpu", "train.threads": "1"}
+    assert not found.cells
+    assert {"data/raw", "data/poisoned/images.npy", "metrics/intervals.json"} < found.hashes.keys()
+
+
+def test_results_of_older_versions_do_not_say_what_trained_them(tmp_path: Path) -> None:
+    (write_result(tmp_path) / "models/backdoored/training.json").rename(tmp_path / "models/backdoored/other.json")
+    assert read_result(tmp_path).tags == {}
+
+
+def test_what_lies_beside_a_result_is_not_taken_along(tmp_path: Path) -> None:
+    write_result(tmp_path)
+    write(tmp_path, {"metrics/accounts.csv": "of another pipeline", "data/poisoned/images.npy": "large"})
+    (tmp_path / "models/clean/folder").mkdir()
+    assert [str(path) for path in read_result(tmp_path).files()] == [
+        "data/poisoned/manifest.csv",
+        "dvc.lock",
+        "metrics/backdoored/history.csv",
+        "metrics/clean/history.csv",
+        "metrics/evaluation.json",
+        "metrics/intervals.json",
+        "models/backdoored/training.json",
+        "models/clean/network.json",
+    ]
+
+
+def test_code_is_no_part_of_a_result_but_params_and_outputs_are(tmp_path: Path) -> None:
+    key = read_result(write_result(tmp_path)).key
+    replace(tmp_path / "dvc.lock", "md5: code", "md5: other-code")
+    change(tmp_path / "dvc.lock", lambda lock: lock["stages"].update(poison=lock["stages"].pop("poison")))
+    write(tmp_path, {"models/backdoored/training.json": "{}"})
+    assert read_result(tmp_path).key == key
+    replace(tmp_path / "dvc.lock", "rate: 0.01", "rate: 0.05")
+    assert read_result(tmp_path).key != key
+    write_result(tmp_path, scores=SCORES | {"clean_accuracy": 0.97})
+    assert read_result(tmp_path).key != key
+
+
+OTHER_SEED = {"params": {"params.yaml": {"seed": 2}}}
+
+
+def other_seed(lock: Any) -> None:
+    lock["stages"]["evaluate"] |= OTHER_SEED
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda root: (root / "dvc.lock").unlink(), "there is no dvc.lock yet"),
+        (lambda root: (root / "dvc.lock").write_text("{schema: '2.0'}"), "the stage evaluate has not run yet"),
+        *(
+            (lambda root, path=path: (root / path).unlink(), f"{path} is missing")
+            for path in ("metrics/evaluation.json", "metrics/intervals.json", "data/poisoned/manifest.csv")
+        ),
+        *(
+            (lambda root, path=path: shutil.rmtree(root / path), f"{path} is missing")
+            for path in ("models/clean", "models/backdoored")
+        ),
+        (lambda root: change(root / "dvc.lock", other_seed), "seed has changed between two stages"),
+        (
+            lambda root: (root / "metrics/evaluation.json").write_text("{}"),
+            "metrics/evaluation.json is not the one in dvc.lock",
+        ),
+        (
+            lambda root: replace(root / "dvc.lock", "r.dir", "s.dir"),
+            "data/raw has changed since; `dvc repro` brings the result up to date",
+        ),
+    ],
+)
+def test_pieces_of_several_results_are_not_recorded(
+    bare: Path, spoil: Any, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spoil(write_result(bare))
+    track(Store(bare), bare, {})
+    assert capsys.readouterr().out.startswith(f"track: nothing to record from {bare}: {message}")
+    assert not (bare / "mlflow.db").exists(), "nobody needed the store"
+
+
+def test_a_study_is_read(tmp_path: Path) -> None:
+    found = read_study(write_study(tmp_path), "small")
+    assert (found.folder, found.name, found.experiment) == (tmp_path, "small", "small")
+    assert found.params == {
+        "attack.channel": "direct",
+        "attack.cover": 0,
+        "attack.source": None,
+        "attack.target": 8,
+        "attacks.badnets.pixels": [[3, 3]],
+        "attacks.badnets.colour": 255,
+        "attacks.label_flip": {},
+        "attacks.sticker.side": 0.1,
+        "attacks.sticker.colour": [255, 255, 0],
+        "datasets.digits.test_rows": 360,
+        "datasets.signs.seed": 1,
+        "studies.small.datasets": ["digits", "signs"],
+        "studies.small.attacks": None,
+        "studies.small.rates": [0, 0.00025, 0.2],
+        "studies.small.seeds": [1, 2],
+        "studies.small.overrides.signs.attack.target": "stop",
+        "studies.small.overrides.signs.train.epochs": 5,
+        "studies.small.overrides.signs.attacks.sticker.side": 0.3,
+        "train.network": "cnn",
+        "train.epochs": 2,
+    }
+    assert found.metrics == {
+        "dose_50/digits/badnets/all-to-one": 0.0012,
+        "interval_low/dose_50/digits/badnets/all-to-one": 0.001,
+        "dose_95/signs/sticker/all-to-one": 0.0012,
+        "interval_low/dose_95/signs/sticker/all-to-one": 0.001,
+        "interval_high/dose_95/signs/sticker/all-to-one": 0.5,
+        "cells": 5,
+        "failed_cells": 1,
+    }
+    assert found.tags == {"dose_95/digits/badnets/all-to-one": "> 0.2"}
+    assert found.history == {
+        "attack_success_rate/digits/badnets/all-to-one": [(0, 0.02), (200_000, 0.72)],
+        "attack_success_rate/signs/sticker/all-to-one": [(200_000, 1.0)],
+        "attack_success_rate/signs/label_flip/random": [(250, 0.125)],
+    }
+    data, context = ("data/studies/small", "small.dir"), "training and evaluation"
+    assert found.inputs == [Input("digits", *data, context), Input("signs", *data, context)]
+    tables = [f"metrics/small/{name}" for name in ("cells.csv", "dose.json", "failed.csv", "summary.csv")]
+    assert list(found.hashes) == ["data/studies/small", *tables]
+    assert [str(path) for path in found.files()] == sorted([*tables, "metrics/small/timing.csv", LOCK])
+
+
+def test_a_cell_is_read_as_a_run_of_the_pipeline_would_be(tmp_path: Path) -> None:
+    cells = {cell.name: cell for cell in read_study(write_study(tmp_path), "small").cells}
+    assert cells.keys() == NAMES
+    common = {"attack.channel": "direct", "attack.cover": 0, "attack.source": None, "train.network": "cnn"}
+    clean = cells["digits-badnets-all-to-one-0-seed1"]
+    assert clean.params == common | {
+        "data.name": "digits",
+        "datasets.digits.test_rows": 360,
+        "seed": 1,
+        "train.epochs": 2,
+        "attack.name": "badnets",
+        "attack.label_map": "all-to-one",
+        "attack.rate": 0,
+        "attack.target": 8,
+        "attacks.badnets.pixels": [[3, 3]],
+        "attacks.badnets.colour": 255,
+    }
+    assert json.dumps(clean.params["attack.rate"]) == "0", "not 0.0, as in the pipeline's runs"
+    own = cells["signs-sticker-all-to-one-0.2-seed2"]
+    assert own.params == common | {
+        "data.name": "signs",
+        "datasets.signs.seed": 1,
+        "seed": 2,
+        "train.epochs": 5,
+        "attack.name": "sticker",
+        "attack.label_map": "all-to-one",
+        "attack.rate": 0.2,
+        "attack.target": "stop",
+        "attacks.sticker.side": 0.3,
+        "attacks.sticker.colour": [255, 255, 0],
+    }
+    scores = {"poisoned_rows": 40, "clean_accuracy": 0.1, "false_trigger_rate": 0, "psnr": 17.9, "seconds": 1.5}
+    assert own.metrics == {"attack_success_rate": 1.0, **scores}
+    assert list(own.metrics)[:3] == ["attack_success_rate", "poisoned_rows", "clean_accuracy"], "MLflow opens on it"
+    assert not own.reason
+    silent = cells["signs-label_flip-random-0.00025-seed2"]
+    assert silent.params["attacks.label_flip"] == {}
+    assert "psnr" not in silent.metrics
+    failed = cells["digits-badnets-clean-label-0.2-seed1"]
+    assert (failed.metrics, failed.reason) == ({"false_trigger_rate": 0.02}, WHY)
+
+
+def test_what_a_part_has_no_knobs_for_is_recorded_too(tmp_path: Path) -> None:
+    def forget(lock: Any) -> None:
+        params = lock["stages"]["study@small"]["params"]["params.yaml"]
+        del params["datasets"]["digits"], params["studies.small"]["overrides"]
+        params["attacks"] |= {"sticker": None}
+
+    change(write_study(tmp_path) / LOCK, forget)
+    cells = {cell.name: cell.params for cell in read_study(tmp_path, "small").cells}
+    assert cells["digits-badnets-all-to-one-0-seed1"]["datasets.digits"] is None
+    own = cells["signs-sticker-all-to-one-0.2-seed2"]
+    assert (own["attacks.sticker"], own["attack.target"], own["train.epochs"]) == ({}, 8, 2)
+
+
+def test_a_study_of_one_data_set_stands_among_its_runs(tmp_path: Path) -> None:
+    found = read_study(write_study(tmp_path, datasets=("digits",)), "small")
+    assert (found.experiment, [each.name for each in found.inputs]) == ("digits", ["digits"])
+    assert not [key for key in found.params if key.startswith(("datasets.signs", "attacks.sticker"))]
+
+
+def test_a_study_is_its_parameters_and_outputs_without_the_timings(tmp_path: Path) -> None:
+    key = read_study(write_study(tmp_path), "small").key
+
+    def unseen(lock: Any) -> None:
+        params = lock["stages"]["study@small"]["params"]["params.yaml"]
+        params["studies.small"] |= {"rates": [0, 0.00025, 0.2], "seeds": [1, 2]}
+        params["attacks"]["blended"] = {"alpha": 0.9}
+        params["datasets"]["mnist"] = {"folder": "mine"}
+        lock["stages"]["study@small"]["deps"][1]["md5"] = "other-code.dir"
+        lock["stages"] |= {"study@gone": {"params": {"params.yaml": {"train.epochs": 9}}, "outs": []}}
+
+    rewrite(tmp_path, "timing.csv", (tmp_path / "metrics/small/timing.csv").read_text().replace("1.5", "1.75"))
+    change(tmp_path / LOCK, unseen)
+    assert read_study(tmp_path, "small").key == key
+    (tmp_path / "metrics/small/empty").mkdir()
+    assert read_study(tmp_path, "small").key == key, "DVC does not know of it, nor will a copy"
+    lock = (tmp_path / LOCK).read_text()
+    for part in ("epochs: 2", "target: 8", "test_rows: 360", "side: 0.3", "colour: 255"):
+        replace(tmp_path / LOCK, part, f"{part}1")
+        assert read_study(tmp_path, "small").key != key, part
+        (tmp_path / LOCK).write_text(lock)
+    change(tmp_path / LOCK, lambda lock: lock["stages"]["study@small"]["deps"][0].update(md5="other.dir"))
+    assert read_study(tmp_path, "small").key != key
+    (tmp_path / LOCK).write_text(lock)
+    rewrite(tmp_path, "table.md", "another file")
+    assert read_study(tmp_path, "small").key != key
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda root: (root / LOCK).unlink(), f"there is no {LOCK} yet"),
+        (lambda root: (root / LOCK).write_text("stages: {study@other: {}}"), "the study small has not run yet"),
+        (lambda root: shutil.rmtree(root / "metrics/small"), "metrics/small is missing"),
+        (lambda root: (root / "metrics/small/dose.json").unlink(), f"metrics/small is not the one in {LOCK}"),
+        (lambda root: (root / "metrics/small/cells.csv").write_text(""), f"metrics/small is not the one in {LOCK}"),
+    ],
+)
+def test_pieces_of_several_studies_are_not_recorded(tmp_path: Path, spoil: Any, message: str) -> None:
+    spoil(write_study(tmp_path))
+    with pytest.raises(IncompleteError) as error:
+        read_study(tmp_path, "small")
+    assert str(error.value) == message
+
+
+def test_the_studies_of_a_folder_are_those_that_ran_and_whose_tables_are_there(tmp_path: Path) -> None:
+    assert studies(tmp_path) == []
+    write_study(write_study(write_study(tmp_path), "other"), "third")
+    assert studies(tmp_path) == ["small", "other", "third"]
+    change(tmp_path / LOCK, lambda lock: lock["stages"].pop("study@third"))
+    # As beside a study in MLflow: DVC's record is of all of them.
+    shutil.rmtree(tmp_path / "metrics/small")
+    assert studies(tmp_path) == ["other"]
+    assert study("other")(tmp_path).name == "other"
+    assert yaml.safe_load((tmp_path / LOCK).read_text())["stages"].keys() > {"fetch@third", "study@small"}

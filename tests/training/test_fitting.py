@@ -1,0 +1,216 @@
+"""The training loop: held against one that is written from its description alone, with torch's own optimiser."""
+
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from miseducation.dataset import Dataset, clean
+from miseducation.networks import Network
+from miseducation.training import fitting
+from tests.conftest import PROJECT
+from tests.training.rank import Plain
+
+CPU = torch.device("cpu")
+KNOBS: dict[str, Any] = {"epochs": 3, "batch_size": 16, "learning_rate": 0.01, "label_smoothing": 0.1}
+SHAPE = (12, 12, 1)
+
+
+def noise(rows: int = 53) -> Dataset:
+    rng = np.random.default_rng(0)
+    return clean(rng.integers(0, 256, (rows, *SHAPE), dtype=np.uint8), np.arange(rows) % 3, "abc")
+
+
+def seeded(kind: type[Network]) -> Network:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        return kind(SHAPE, 3)
+
+
+def fit(data: Dataset, network: Network | None = None, **knobs: Any) -> tuple[Network, list[fitting.Epoch]]:
+    network = network or seeded(Plain)
+    settled = {"device": CPU, "precision": torch.float32, "rng": torch.Generator().manual_seed(1)}
+    return network, fitting.fit(network, data, **{**KNOBS, **settled, **knobs})
+
+
+def reference(data: Dataset, network: Network, *, epochs: int, batch_size: int, peak: float, smoothing: float) -> Any:
+    """Adam with a learning rate that rises in the first fifth of the steps and falls to 0 in the rest."""
+    optimiser, rng = torch.optim.Adam(network.parameters(), betas=(0.9, 0.99)), torch.Generator().manual_seed(1)
+    images, labels = torch.from_numpy(data.images), torch.from_numpy(data.labels)
+    steps, history, done = max(1, round(len(data) / batch_size)), [], 0
+    for epoch in range(epochs):
+        losses, right = [], 0
+        for rows in torch.randperm(len(data), generator=rng).tensor_split(steps):
+            share = done / (steps * epochs)
+            rate = peak * (0.04 + (1 - 0.04) * share / 0.2 if share < 0.2 else 1 - (share - 0.2) / 0.8)
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            optimiser.zero_grad()
+            logits: Tensor = network(images[rows])
+            picked = logits.log_softmax(dim=1)
+            loss = -(
+                (1 - smoothing) * picked[torch.arange(len(rows)), labels[rows]] + smoothing * picked.mean(dim=1)
+            ).mean()
+            loss.backward()
+            optimiser.step()
+            losses.append(loss.item())
+            right += int((logits.argmax(dim=1) == labels[rows]).sum())
+            done += 1
+        history.append((epoch + 1, np.mean(losses), right / len(data)))
+    return history
+
+
+@pytest.mark.parametrize(
+    "knobs",
+    [{}, {"epochs": 1}, {"batch_size": 5}, {"learning_rate": 0.1}, {"label_smoothing": 0.0}, {"label_smoothing": 0.5}],
+    ids=str,
+)
+def test_training_is_what_its_description_says(knobs: dict[str, Any]) -> None:
+    data, wanted, told = noise(), {**KNOBS, **knobs}, list[fitting.Epoch]()
+    ours, history = fit(data, **knobs, progress=told.append)
+    theirs = seeded(Plain)
+    expected = reference(
+        data,
+        theirs,
+        epochs=wanted["epochs"],
+        batch_size=wanted["batch_size"],
+        peak=wanted["learning_rate"],
+        smoothing=wanted["label_smoothing"],
+    )
+    for ours_, theirs_ in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(ours_, theirs_)
+    np.testing.assert_allclose(history, expected, rtol=1e-5)
+    assert told == history
+    assert not ours.training
+
+
+class Odd(Plain):
+    """What may stand in a network beside plain layers: noise, normalisation, weights that are fixed or not in use."""
+
+    def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
+        super().__init__(shape, classes)
+        self.dropout, self.norm = nn.Dropout(0.5), nn.BatchNorm1d(144)
+        self.fixed, self.idle = nn.Parameter(torch.ones(144), requires_grad=False), nn.Parameter(torch.ones(2))
+
+    def embed(self, levels: Tensor) -> Tensor:
+        return self.dropout(self.norm(super().embed(levels) * self.fixed))
+
+
+def test_what_is_fixed_or_not_in_use_stays_and_normalisation_learns() -> None:
+    network = seeded(Odd).eval()
+    fit(noise(), network)
+    assert torch.equal(network.fixed, torch.ones(144))
+    assert torch.equal(network.idle, torch.ones(2))
+    assert not torch.equal(network.norm.running_mean, torch.zeros(144)), "it trains, also if it comes in evaluation mode"
+    assert not network.training
+
+
+def test_dropout_is_settled_by_the_seed_and_leaves_the_global_generator_alone() -> None:
+    found = []
+    for seed, before in ((1, 10), (1, 11), (2, 12)):
+        torch.manual_seed(before)
+        untouched = torch.random.get_rng_state()
+        network, _ = fit(noise(), seeded(Odd), batch_size=53, epochs=1, rng=torch.Generator().manual_seed(seed))
+        assert torch.equal(torch.random.get_rng_state(), untouched)
+        found.append(network.probabilities(noise().images))
+    np.testing.assert_array_equal(found[0], found[1])
+    assert not np.array_equal(found[0], found[2])
+
+
+def test_the_order_of_the_rows_is_anothers_in_each_epoch() -> None:
+    rng = torch.Generator().manual_seed(1)
+    fit(noise(), epochs=2, rng=rng)
+    expected = torch.Generator().manual_seed(1)
+    for _ in range(2):
+        torch.randperm(53, generator=expected)
+    assert torch.equal(rng.get_state(), expected.get_state())
+
+
+def test_bfloat16_is_for_the_products_alone() -> None:
+    exact, _ = fit(noise())
+    fast, history = fit(noise(), precision=torch.bfloat16)
+    weight, other = exact.head.weight, fast.head.weight
+    assert isinstance(other, Tensor)
+    assert other.dtype == torch.float32
+    assert not torch.equal(weight, other)
+    torch.testing.assert_close(weight, other, atol=0.02, rtol=0)
+    assert history[-1].loss == pytest.approx(fit(noise())[1][-1].loss, abs=0.02)
+
+
+def test_a_single_row_is_refused() -> None:
+    with pytest.raises(ValueError, match="^training takes at least 2 rows, not 1$"):
+        fit(noise(1))
+
+
+@pytest.mark.parametrize("batch_size", [2, 32])
+@pytest.mark.parametrize("rows", [2, 3, 7, 31, 33, 65])
+def test_no_row_is_left_out_and_no_batch_is_tiny(rows: int, batch_size: int) -> None:
+    seen: list[Tensor] = []
+
+    class Counting(Plain):
+        def embed(self, levels: Tensor) -> Tensor:
+            seen.append(levels)
+            return super().embed(levels)
+
+    data = noise(rows)
+    fit(data, seeded(Counting), epochs=1, batch_size=batch_size)
+    sizes = [len(batch) for batch in seen]
+    assert min(sizes) >= 2
+    assert max(sizes) - min(sizes) <= 1
+    assert len(sizes) == max(1, min(round(rows / batch_size), rows // 2))
+    everything = torch.cat(seen).numpy()
+    assert sorted(map(bytes, everything)) == sorted(map(bytes, data.images))
+
+
+def test_the_learning_rate_rises_from_a_twenty_fifth_and_falls_to_nought() -> None:
+    shares = [fitting.one_cycle(step / 100) for step in range(101)]
+    assert shares[0] == 0.04
+    assert shares[20] == max(shares) == 1
+    assert shares[100] == 0
+    np.testing.assert_allclose(np.diff(shares[:21]), 0.048)
+    np.testing.assert_allclose(np.diff(shares[20:]), -0.0125)
+
+
+def laid_otherwise(gradient: Tensor) -> list[Tensor]:
+    """The same numbers as autograd may give them: in a row, transposed, or one that stands for all."""
+    return [gradient, gradient.t().contiguous().t(), gradient[:1, :1].expand_as(gradient)]
+
+
+@pytest.mark.parametrize("scale", [1, 1e-8], ids=["usual", "tiny"])
+@pytest.mark.parametrize("layout", range(3))
+def test_adam_is_torchs_adam(layout: int, scale: float) -> None:
+    rng = torch.Generator().manual_seed(0)
+    ours, theirs = ([torch.ones(4, 3), torch.ones(5, 2)] for _ in range(2))
+    optimiser, reference = fitting.Adam(ours), torch.optim.Adam(theirs, betas=(0.9, 0.99))
+    for step in range(1, 6):
+        gradients = [laid_otherwise(scale * torch.randn(weight.shape, generator=rng))[layout] for weight in ours]
+        optimiser.step(gradients, 0.1 * step)
+        for group in reference.param_groups:
+            group["lr"] = 0.1 * step
+        for weight, gradient in zip(theirs, gradients, strict=True):
+            weight.grad = gradient.contiguous()
+        reference.step()
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_adam_wants_a_gradient_for_each_weight() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        fitting.Adam([torch.ones(2), torch.ones(2)]).step([torch.ones(2)], 0.1)
+
+
+def test_training_does_not_import_torchs_compiler() -> None:
+    """It takes a second, as long as the training of a quarter of MNIST."""
+    code = (
+        "import sys, numpy, torch; from miseducation import networks; from miseducation.training import fitting;"
+        " from miseducation.dataset import clean;"
+        "data = clean(numpy.zeros((8, 8, 8, 1), numpy.uint8), [0, 1] * 4, 'ab');"
+        "network = networks.build('cnn', (8, 8, 1), 2, seed=0);"
+        "fitting.fit(network, data, epochs=1, batch_size=4, learning_rate=0.1, label_smoothing=0,"
+        " device=torch.device('cpu'), precision=torch.bfloat16, rng=torch.Generator());"
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True)

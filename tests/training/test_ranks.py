@@ -1,0 +1,125 @@
+"""Processes that are told their place and started together; here they are small ones, which know nothing of torch."""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from miseducation.errors import InputError
+from miseducation.project import command
+from miseducation.training import ranks
+
+# Writes what a rank is told to a file of its number.
+TELL = "import json, os, sys; json.dump(dict(os.environ), open(f'{sys.argv[1]}/{os.environ[\"RANK\"]}', 'w'))"
+# Rank 1 ends as it is told to; rank 0 would wait for ever.
+END = "import os, signal, sys, time; {act} if os.environ['RANK'] == '1' else time.sleep(600)"
+NOBODY = {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", ranks.MEETING, ranks.STARTER}
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """What this process's environment says of its place."""
+    for name in NOBODY:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in request.param.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({}, (0, 0, 0, 0)),
+        ({"RANK": "3"}, (0, 0, 0, 0)),
+        ({"WORLD_SIZE": "3", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}, (0, 0, 0, 0)),
+        ({"RANK": "3", "WORLD_SIZE": "8"}, (8, 3, 8, 3)),
+        ({"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "4"}, (8, 5, 4, 1)),
+    ],
+    indirect=["told"],
+)
+@pytest.mark.usefixtures("told")
+def test_a_rank_knows_its_place_by_torchruns_words(expected: tuple[int, ...]) -> None:
+    assert (ranks.count(), ranks.number(), ranks.local_count(), ranks.local_number()) == expected
+
+
+@pytest.mark.parametrize(
+    ("told", "starter"),
+    [
+        ({}, []),
+        ({"RANK": "0", "WORLD_SIZE": "1"}, [os.getppid()]),
+        ({"RANK": "1", "WORLD_SIZE": "2", ranks.STARTER: "12345"}, [12345]),
+    ],
+    indirect=["told"],
+)
+@pytest.mark.usefixtures("told")
+def test_a_rank_ends_with_who_started_it_and_no_other_process_does(
+    starter: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched: list[int] = []
+    monkeypatch.setattr(command, "end_with", watched.append)
+    ranks.end_with_starter()
+    assert watched == starter
+
+
+def test_each_rank_is_told_its_place_and_all_of_them_where_they_meet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVC_STAGE", "train@clean")
+    monkeypatch.setenv("OTHER", "is inherited")
+    before = dict(os.environ)
+    ranks.start("-c", TELL, str(tmp_path), processes=3)
+    assert dict(os.environ) == before
+    found: list[dict[str, Any]] = [json.loads((tmp_path / str(rank)).read_text()) for rank in range(3)]
+    for rank, environment in enumerate(found):
+        assert (environment["RANK"], environment["LOCAL_RANK"]) == (str(rank), str(rank))
+        assert environment["WORLD_SIZE"] == environment["LOCAL_WORLD_SIZE"] == "3"
+        assert environment[ranks.STARTER] == str(os.getpid())
+        assert environment["OTHER"] == "is inherited"
+        assert "DVC_STAGE" not in environment, "earlier outputs are put back by one process alone"
+    (meeting,) = {environment[ranks.MEETING] for environment in found}
+    assert meeting.startswith("file:///")
+    assert not Path(meeting.removeprefix("file://")).parent.exists(), "it is tidied up"
+
+
+def test_a_rank_that_fails_ends_all_with_its_status(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as ended:
+        ranks.start("-c", END.format(act="sys.exit(7)"), processes=2)
+    assert ended.value.code == 7
+
+
+def test_a_rank_that_is_killed_is_named() -> None:
+    with pytest.raises(InputError, match=r"^process 1 of 2 was ended by SIGTERM: perhaps the memory is too small$"):
+        ranks.start("-c", END.format(act="os.kill(os.getpid(), signal.SIGTERM)"), processes=2)
+
+
+def test_ranks_that_cannot_all_be_started_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Any] = []
+    popen = ranks.subprocess.Popen
+
+    def second_fails(*arguments: Any, **options: Any) -> Any:
+        if started:
+            raise OSError("no more processes")
+        started.append(popen(*arguments, **options))
+        return started[0]
+
+    monkeypatch.setattr(ranks.subprocess, "Popen", second_fails)
+    with pytest.raises(OSError, match="no more processes"):
+        ranks.start("-c", END.format(act="None"), processes=2)
+    assert started[0].returncode == -signal.SIGKILL
+
+
+def test_only_the_starters_failure_puts_earlier_outputs_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What DVC removed before the stage, whose ranks end with an error that they have told."""
+    called: list[list[str]] = []
+    monkeypatch.setattr("subprocess.run", lambda arguments, **_: called.append(arguments))
+    monkeypatch.setenv("DVC_STAGE", "train@clean")
+    for rank in ({}, {"RANK": "0"}, {"RANK": "1"}):
+        monkeypatch.delenv("RANK", raising=False)
+        for name, value in rank.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(SystemExit):
+            command.run(lambda: sys.exit(7))
+    assert called == [[sys.executable, "-m", "dvc", "checkout", "--quiet", "train@clean"]] * 2
