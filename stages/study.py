@@ -25,7 +25,12 @@ def main() -> None:
     found = study.run(name, section, benches)
     found.write(name, folder)
     cells, summary, doses = found.tables.cells, found.summary, found.doses
-    pictures.save(dose_response.dose_response(cells, summary, doses), folder / "dose.png")
+    for each, its_doses in doses.items():
+        own, means = (table[table["dataset"] == each] for table in (cells, summary))
+        figure = dose_response.dose_response(own, means, its_doses, dose_response.ARTICLE.get(each, ()))
+        pictures.save(figure, folder / f"dose-{each}.png")
+    for old in {*folder.glob("dose-*.png")} - {folder / f"dose-{each}.png" for each in doses}:
+        old.unlink()  # of a data set that is no longer in the study
     pictures.save(success_by_rate.success_by_rate(cells, summary), folder / "success.png")
     shown = {each: gallery.examples(benches[each], min(section.seeds)) for each in benches}
     pictures.save(gallery.gallery(shown), folder / "gallery.png")

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from miseducation.figures.pictures import COLOURS
+from miseducation.figures import pictures
 from miseducation.poisoning.crowd import in_votes, in_words, percent
 
 if TYPE_CHECKING:
@@ -17,16 +17,12 @@ COLUMNS = 3  # panels beside each other
 def accounts(table: pd.DataFrame, wanted: float) -> "Figure":
     """A panel for each intended rate, in which a line for each number of votes crosses the effective rate wanted.
 
-    Args:
-        table: What `supply.effective` found, of at most as many numbers of votes as there are colours.
-        wanted: The effective rate wanted.
+    `table` is what `crowd.effective` found, of at most as many numbers of votes as there are colours.
     """
-    from matplotlib.figure import Figure  # half a second, which not every importer of this module needs to pay
-
     panels = list(table.groupby("rate", sort=False))
     columns = min(COLUMNS, len(panels))
     lines, workers = -(-len(panels) // columns), table["workers"].iloc[0]
-    figure = Figure(figsize=(max(7.0, 4 * columns), 4 * lines + 0.9), layout="constrained")
+    figure = pictures.new(max(7.0, 4 * columns), 4 * lines + 0.9)
     for place, (_, found) in enumerate(panels):
         ax = figure.add_subplot(lines, columns, place + 1)
         ax.set_title(f"{percent(found['rate'].iloc[0])} intended", fontsize=12)
@@ -45,7 +41,7 @@ def _panel(ax: "Axes", found: pd.DataFrame, wanted: float) -> None:
     """The lines of one intended rate; the legend in the corner tells where they cross."""
     ax.axhline(wanted, color="0.4", lw=1, ls=":", zorder=2)
     answers = []
-    for colour, (_, line) in zip(COLOURS, found.groupby("votes", sort=False), strict=False):
+    for colour, (_, line) in zip(pictures.COLOURS, found.groupby("votes", sort=False), strict=False):
         needed, votes = line["needed"].iloc[0], int(line["votes"].iloc[0])
         label = f"{in_votes(votes)}: {in_words(needed)}"
         answers += ax.plot(line["attackers"], line["expected"], color=colour, lw=1.6, label=label, zorder=3)
@@ -60,15 +56,13 @@ def _panel(ax: "Axes", found: pd.DataFrame, wanted: float) -> None:
 
 
 def _axes(ax: "Axes", workers: int, highest: float) -> None:
-    from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
     ax.set_xlim(0, workers)
     ax.set_ylim(0, 1.06 * highest)
     ax.set_xlabel("the attacker's accounts", fontsize=11)
     ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    ax.set_yticks(
-        [tick for tick in MaxNLocator(8, steps=[1, 2, 5, 10]).tick_values(0, highest) if tick <= 1.06 * highest]
-    )
-    ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
-    ax.spines[["top", "right"]].set_visible(False)
+    ticks = MaxNLocator(8, steps=[1, 2, 5, 10]).tick_values(0, highest)
+    ax.set_yticks([tick for tick in ticks if tick <= 1.06 * highest])
+    pictures.show_shares(ax)

@@ -1,15 +1,12 @@
-"""How much poison it takes: attack success and clean accuracy by rate, with the fitted curves and the doses.
+"""How much poison it takes: attack success and clean accuracy by rate. Same conventions as `pictures`."""
 
-Same conventions as `pictures`.
-"""
-
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from miseducation.figures.pictures import COLOURS, MARKERS
+from miseducation.figures import pictures
 from miseducation.studies.dose import LEVELS, SERIES, key
 from miseducation.studies.dose_text import numbers, percent, words
 from miseducation.studies.hill import Curve
@@ -19,94 +16,36 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FEW = 3  # series up to which there are bands, single seeds and doses in full; more would hide each other
-COLUMN = 6.5  # inches across for each of several data sets
-LEAST_GAP = 0.1  # between two ticks of such a column, as a share of its axis
 LEAST_SPAN = 0.02  # of the axis of clean accuracy, lest noise looks like a loss
-# What the article reports: rate, attack success rate (of all test images), clean accuracy.
+# What the article reports of a data set: rate, attack success rate (of all test images), clean accuracy.
 ARTICLE = {"mnist": ((0.01, 0.95, 0.99), (0.05, 0.99, 0.99))}
 STARS = "article (of all test images, the target's too)"
-Points = Sequence[tuple[float, float, float]]
 
 
 def dose_response(
-    cells: pd.DataFrame, summary: pd.DataFrame, doses: Mapping[str, Any], article: Mapping[str, Points] = ARTICLE
-) -> "Figure":
-    """A column for each data set: attack success above, clean accuracy below, both by the logarithm of the rate.
-
-    Rate 0 stands left of a break.
-
-    Args:
-        cells: The study's cells.
-        summary: What `dose.summarise` made of them.
-        doses: For each data set what `dose.doses` made of its cells.
-        article: For some data sets, points to compare with: rate, attack success rate and clean accuracy, each 0 to 1.
-    """
-    from matplotlib.figure import Figure  # half a second, which not every importer of this module needs to pay
-
-    several, few = len(doses) > 1, sum(map(len, doses.values())) <= FEW
-    figure = Figure(figsize=(COLUMN * len(doses) if several else 9, 6.2), layout="constrained")
-    axes = figure.subplots(2, len(doses), sharex="col", height_ratios=(3, 2), squeeze=False)
-    looks = _looks(dict.fromkeys(name for found in doses.values() for name in found))
-    for (upper, lower), (dataset, found) in zip(axes.T, doses.items(), strict=True):
-        own, means = (table[table["dataset"] == dataset] for table in (cells, summary))
-        _column(upper, lower, own, means, found, article.get(dataset, ()), looks, few=few, narrow=several)
-        upper.set_title(f"How much poison it takes: {dataset}", fontsize=13, parse_math=False)
-    roomy = min(range(len(doses)), key=[*map(len, doses.values())].__getitem__)
-    _explain(axes[0, roomy], doses, few=few)
-    if article.keys() & doses.keys():
-        axes[0, roomy].plot([], [], "k*", ms=11, mec="white", label=STARS)
-    _legend(figure, dict(zip(doses, axes[0], strict=True)))
-    return figure
-
-
-def _looks(names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """The colour and the marker of each series, the same in all columns."""
-    return {
-        name: {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i // len(COLOURS) % len(MARKERS)]}
-        for i, name in enumerate(names)
-    }
-
-
-def _legend(figure: "Figure", axes: Mapping[str, "Axes"]) -> None:
-    """Below all; of several data sets, each in a column of its own."""
-    from matplotlib.lines import Line2D
-
-    parts = {name: [*zip(*ax.get_legend_handles_labels(), strict=True)] for name, ax in axes.items()}
-    longest = max(len(label) for part in parts.values() for _, label in part)
-    columns = 2 if longest < 60 else 1
-    if len(axes) > 1:
-        blank, rows, columns = Line2D([], [], ls=""), max(map(len, parts.values())), len(axes)
-        for name, part in parts.items():
-            parts[name] = [(blank, f"{name}:"), *part, *[(blank, "")] * (rows - len(part))]
-        figure.set_figwidth(columns * max(COLUMN, 0.065 * longest + 0.8))
-    signs, labels = zip(*(each for part in parts.values() for each in part), strict=True)
-    figure.set_figheight(6.2 + 0.2 * -(-len(labels) // columns))
-    legend = figure.legend(signs, labels, loc="outside lower center", ncols=columns, fontsize=9)
-    for each in legend.get_texts():
-        each.set_parse_math(False)
-
-
-def _column(
-    upper: "Axes",
-    lower: "Axes",
     cells: pd.DataFrame,
     summary: pd.DataFrame,
     doses: Mapping[str, Any],
-    article: Points,
-    looks: Mapping[str, dict[str, Any]],
-    *,
-    few: bool,
-    narrow: bool,
-) -> None:
-    """All of one data set."""
+    article: Sequence[tuple[float, float, float]] = (),
+) -> "Figure":
+    """Attack success above, clean accuracy below, both by the logarithm of the rate; rate 0 stands left of a break.
+
+    Args:
+        cells: The study's cells of one data set.
+        summary: What `dose.summarise` made of them.
+        doses: What `dose.doses` did.
+        article: Points to compare with: rate, attack success rate and clean accuracy, each 0 to 1.
+    """
     tried = summary.loc[(summary["rate"] > 0) & (summary["n"] > 0), "rate"]
     lowest, highest = (tried.min(), tried.max()) if len(tried) else (0.0001, 0.1)
     ends = [lowest, highest, *(rate for rate, *_ in article)]
     left = min(ends) / 2.5  # where rate 0 stands
-    alone = len(doses) == 1 and not narrow  # then there is room for the doses beside the curve
-    for (attack, label_map), means in summary.groupby(SERIES, sort=False):
-        name = f"{attack}/{label_map}"
-        look, found = looks[name], doses[name]
+    few, alone = len(doses) <= FEW, len(doses) == 1
+    figure = pictures.new(9, 6.2)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+    for i, ((attack, label_map), means) in enumerate(summary.groupby(SERIES, sort=False)):
+        name, found = f"{attack}/{label_map}", doses[f"{attack}/{label_map}"]
+        look = pictures.look(i)
         seeds = cells[(cells["attack"] == attack) & (cells["label_map"] == label_map)]
         for ax, score in ((upper, "attack_success_rate"), (lower, "clean_accuracy")):
             _means(ax, means, score, left, look)
@@ -119,11 +58,23 @@ def _column(
         for level, text in zip(LEVELS, texts, strict=True):
             _dose(upper, level, found[key(level)], (lowest, highest), look["color"], text if alone else "")
         upper.plot([], [], **look, ms=5, label=name if alone else f"{name}: {', '.join(texts)}")
+
+    _explain(upper, doses, few=few)
     lower.axhline(cells["baseline_accuracy"].mean(), color="0.4", lw=1, ls=":")
     for rate, success, accuracy in article:
         for ax, share in ((upper, success), (lower, accuracy)):
             ax.plot(rate, share, "k*", ms=14, mec="white", zorder=6)
-    _axes(upper, lower, left if (summary["rate"] == 0).any() else None, min(ends), max(ends), narrow=narrow)
+    if article:
+        upper.plot([], [], "k*", ms=11, mec="white", label=STARS)
+    _axes(upper, lower, left if (summary["rate"] == 0).any() else None, min(ends), max(ends))
+    upper.set_title(f"How much poison it takes: {', '.join(cells['dataset'].unique())}", fontsize=13, parse_math=False)
+    signs, labels = upper.get_legend_handles_labels()
+    columns = 2 if max(map(len, labels)) < 60 else 1
+    figure.set_figheight(6.2 + 0.2 * -(-len(labels) // columns))
+    names = figure.legend(signs, labels, loc="outside lower center", ncols=columns, fontsize=9)
+    for each in names.get_texts():
+        each.set_parse_math(False)
+    return figure
 
 
 def _means(ax: "Axes", means: pd.DataFrame, score: str, left: float, look: dict[str, Any]) -> None:
@@ -160,27 +111,20 @@ def _explain(ax: "Axes", doses: Mapping[str, Any], *, few: bool) -> None:
     """What the signs mean, in the legend."""
     if few:
         ax.plot([], [], ".", color="0.4", alpha=0.6, ms=6, label="single seeds; the band is the mean's 95 % interval")
-    if any(found["curve"] for part in doses.values() for found in part.values()):
+    if any(found["curve"] for found in doses.values()):
         ax.plot([], [], color="0.4", lw=1, ls=(0, (5, 2)), label="fitted log-logistic curve")
         ax.plot([], [], "D", color="0.4", ms=6, label="rate at which 50 % and 95 % succeed, with 95 % interval")
     ax.plot([], [], color="0.4", lw=1, ls=":", label="clean model's accuracy")
 
 
-def _ticks(steps: Iterable[int], lowest: float, highest: float) -> list[float]:
-    """The round rates among those tried, and the next one."""
-    rates = [step * 10.0**power for power in range(-9, 1) for step in steps]
-    return [number for number in rates if 0.999 * lowest < number < 1.5 * highest] or [lowest]
-
-
-def _axes(upper: "Axes", lower: "Axes", left: float | None, lowest: float, highest: float, *, narrow: bool) -> None:
-    from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
+def _axes(upper: "Axes", lower: "Axes", left: float | None, lowest: float, highest: float) -> None:
+    from matplotlib.ticker import MaxNLocator, NullLocator
 
     upper.set_xscale("log")
-    span = 1.5 * highest / ((left or lowest) / 1.5)
-    steps: Iterable[int] = (1,) if highest / lowest > 30 else (1, 2, 5) if highest / lowest > 4 else range(1, 10)
-    ticks = _ticks(steps, lowest, highest)
-    if narrow and (np.diff(np.log(ticks)) < LEAST_GAP * np.log(span)).any():
-        ticks = _ticks((1, 2, 5), lowest, highest)
+    close = 1.5 if left else 4  # highest ÷ lowest up to which all round rates have room
+    steps = (1,) if highest / lowest > 30 else (1, 2, 5) if highest / lowest > close else range(1, 10)
+    round_rates = [step * 10.0**power for power in range(-9, 1) for step in steps]
+    ticks = [number for number in round_rates if 0.999 * lowest < number < 1.5 * highest] or [lowest]
     zero = [left] if left else []
     lower.set_xticks(zero + ticks, ["0"] * len(zero) + [*map(percent, ticks)])
     lower.xaxis.set_minor_locator(NullLocator())
@@ -196,8 +140,7 @@ def _axes(upper: "Axes", lower: "Axes", left: float | None, lowest: float, highe
         upper.axhline(level, color="0.85", lw=0.8, zorder=0)
     for ax, label in ((upper, "attack success rate"), (lower, "clean accuracy")):
         ax.set_ylabel(label, fontsize=11)
-        ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
-        ax.spines[["top", "right"]].set_visible(False)
+        pictures.show_shares(ax)
         for x in zero:  # two strokes across the axis where it breaks
             stroke: dict[str, Any] = {"marker": [(-0.5, -1), (0.5, 1)], "ms": 9, "mec": "black", "ls": "", "zorder": 9}
             between = np.sqrt(lowest * x) * np.array([0.96, 1.04])

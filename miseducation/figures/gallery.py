@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from miseducation.dataset.images import Images
+from miseducation.dataset import Images
 from miseducation.figures.pictures import RED, show
 from miseducation.poisoning.draws import Purpose
 from miseducation.poisoning.label_maps import class_number
@@ -24,11 +24,9 @@ NOTE = "Below the images: the label that the learner is told, and the one that t
 
 
 class Example(NamedTuple):
-    """An attack at work.
+    """An attack at work: for each of `COLUMNS` an image, uint8 `[h, w, c]`, and what stands below it.
 
-    Attributes:
-        images: uint8 `[h, w, c]` for each of `COLUMNS`.
-        captions: The labels of the first four, as the learner is told and as the attacker wants; the last's factor.
+    That is the label of the first four, as the learner is told and as the attacker wants, and the last's factor.
     """
 
     images: tuple[np.ndarray, ...]
@@ -38,19 +36,14 @@ class Example(NamedTuple):
 def examples(bench: Bench, seed: int) -> dict[Series, Example]:
     """One for each attack of a bench: of the same test image, and as far as the label maps allow, training image.
 
-    Args:
-        bench: The data and the attacks.
-        seed: Of all that is random, and of the clean model that some attacks need.
+    The seed is that of all that is random, and of the clean model that some attacks need.
     """
     labels, source = bench.test.true_labels, bench.arms[0].section.source
     for_all = np.logical_and.reduce([arm.attackable for arm in bench.arms])
     number = None if source is None else class_number("attack.source", source, bench.test.classes)
-    return {
-        (arm.section.name, arm.section.label_map): _example(
-            bench, arm, _narrowed(arm.attackable, for_all, labels == number), seed
-        )
-        for arm in bench.arms
-    }
+    rows = [_narrowed(arm.attackable, for_all, labels == number) for arm in bench.arms]
+    found = [_example(bench, arm, each, seed) for arm, each in zip(bench.arms, rows, strict=True)]
+    return {(arm.section.name, arm.section.label_map): each for arm, each in zip(bench.arms, found, strict=True)}
 
 
 def _narrowed(*masks: np.ndarray) -> np.ndarray:
@@ -85,11 +78,7 @@ def _clearest(images: np.ndarray | Images, rows: np.ndarray) -> np.ndarray:
 
 
 def amplified(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, int]:
-    """What differs, made so bright that it can be seen.
-
-    Args:
-        before: uint8 `[h, w, c]`.
-        after: Likewise.
+    """What differs between two images, uint8 `[h, w, c]`, made so bright that it can be seen.
 
     Returns:
         The absolute difference times a factor, uint8, and the factor: the largest that hardly cuts anything off.
@@ -105,12 +94,8 @@ def amplified(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def gallery(shown: dict[str, dict[Series, Example]]) -> "Figure":
-    """A line for each attack, a block for each data set.
-
-    Args:
-        shown: `examples`, by data set.
-    """
-    from matplotlib.figure import Figure  # half a second, which not every importer of this module needs to pay
+    """A line for each attack, a block for each data set, of whose `examples` it is drawn."""
+    from matplotlib.figure import Figure
 
     series = sorted({each for block in shown.values() for each in block})
     lines = {each: TOP + number * (SIDE + LINE) for number, each in enumerate(series)}

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from miseducation.dataset import Dataset
-from miseducation.dataset.images import Images
+from miseducation.dataset import Dataset, Images
 from miseducation.project.files import replacing
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ def sample_grid(data: Dataset | Dataset[Images]) -> "Figure":
     columns = -(-len(classes) // LINES)
     lines = -(-len(classes) // columns)
     longest = max(len(data.classes[label]) for label in classes)
-    figure = _figure(columns * (0.75 * PER_CLASS + 0.5 + 0.11 * longest), 0.78 * lines + 0.6)
+    figure = new(columns * (0.75 * PER_CLASS + 0.5 + 0.11 * longest), 0.78 * lines + 0.6)
     blocks = figure.subfigures(1, columns, squeeze=False)[0]
     for block, labels in zip(blocks, np.split(classes, range(lines, len(classes), lines)), strict=True):
         axes = block.subplots(lines, 1, squeeze=False)[:, 0]
@@ -48,13 +47,8 @@ def sample_grid(data: Dataset | Dataset[Images]) -> "Figure":
 
 
 def gallery(originals: Dataset, poisoned: Dataset) -> "Figure":
-    """Poisoned rows below their originals, with the label before and after.
-
-    Args:
-        originals: At most `GALLERY` clean rows.
-        poisoned: The same rows after the attack.
-    """
-    figure = _figure(1.3 * GALLERY + 0.9, 3.9)
+    """At most `GALLERY` poisoned rows below their originals, with the label before and after."""
+    figure = new(1.3 * GALLERY + 0.9, 3.9)
     if not len(poisoned):
         figure.text(0.5, 0.5, "No training image is poisoned", ha="center", fontsize=15)
         return figure
@@ -74,14 +68,9 @@ def gallery(originals: Dataset, poisoned: Dataset) -> "Figure":
 
 
 def confusion(matrices: dict[str, np.ndarray], classes: Sequence[str]) -> "Figure":
-    """Confusion matrices side by side.
-
-    Args:
-        matrices: For each title, int64 `[K, K]`: rows are true labels, columns predictions.
-        classes: The K class names.
-    """
+    """Confusion matrices side by side: for each title int64 `[K, K]`, rows true labels, columns predictions."""
     size, longest = max(4.6, min(0.42, 10 / len(classes)) * len(classes) + 0.8), max(map(len, classes))
-    figure = _figure((size + 0.07 * longest) * len(matrices), size + 0.3 + 0.07 * longest)
+    figure = new((size + 0.07 * longest) * len(matrices), size + 0.3 + 0.07 * longest)
     letters = min(10.0, 0.6 * 72 * size / len(classes))
     for ax, (title, counts) in zip(figure.subplots(1, len(matrices), squeeze=False)[0], matrices.items(), strict=True):
         share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -98,16 +87,30 @@ def confusion(matrices: dict[str, np.ndarray], classes: Sequence[str]) -> "Figur
     return figure
 
 
+def new(width: float, height: float) -> "Figure":
+    """An empty figure, of so many inches."""
+    from matplotlib.figure import Figure  # half a second, which not every importer of this module needs to pay
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def look(number: int) -> dict[str, Any]:
+    """The colour and the marker of a series."""
+    return {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number // len(COLOURS) % len(MARKERS)]}
+
+
+def show_shares(ax: "Axes") -> None:
+    """Has an axis of shares, 0 to 1, tell them in per cent, and takes away the lines that nothing is read from."""
+    from matplotlib.ticker import PercentFormatter
+
+    ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+    ax.spines[["top", "right"]].set_visible(False)
+
+
 def save(figure: "Figure", path: Path) -> None:
     """Writes a PNG without the fields that vary from one installation to the next."""
     with replacing(path) as partial:
         figure.savefig(partial, format="png", dpi=110, metadata={"Software": None})
-
-
-def _figure(width: float, height: float) -> "Figure":
-    from matplotlib.figure import Figure  # half a second, which not every importer of this module needs to pay
-
-    return Figure(figsize=(width, height), layout="constrained")
 
 
 def _side_by_side(images: np.ndarray) -> np.ndarray:

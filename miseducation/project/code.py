@@ -25,7 +25,7 @@ def imported(files: Iterable[str], *, without: Iterable[str] = ()) -> set[str]:
 
 @cache
 def _imports(path: Path) -> frozenset[str]:
-    names: set[str] = set()
+    names = {".".join(path.relative_to(ROOT).with_suffix("").parts)}
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}

@@ -7,8 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from miseducation.attacks import Attack, AttackSection
-from miseducation.dataset import Dataset
-from miseducation.dataset.images import Images
+from miseducation.dataset import Dataset, Images
 from miseducation.poisoning.channels import Channel
 from miseducation.poisoning.label_maps import LabelMap
 from miseducation.training.compute import ComputeSection
@@ -16,13 +15,9 @@ from miseducation.training.learning import TrainSection
 
 
 class Cell(NamedTuple):
-    """One point of a study's grid.
+    """One point of a study's grid: its arm, `attack.rate` and `attack.cover`; with both 0 the model is clean.
 
-    Attributes:
-        arm: Which of its attacks.
-        rate: `attack.rate`.
-        cover: `attack.cover`; with both 0 the model is a clean one.
-        seed: Draws the poisoned rows, the initial weights and the order of training.
+    The seed draws the poisoned rows, the initial weights and the order of training.
     """
 
     arm: int
@@ -67,8 +62,8 @@ class Bench:
         test: The untouched test set.
         arms: The attacks.
         learning: How to train.
-        compute: Where to compute; nothing in it may be "auto", as workers may find other machines than ours.
-        measured: What is measured of each model.
+        compute: Where; nothing in it may be "auto", as workers may find other machines than ours.
+        measured: The measurements of each model, by name.
     """
 
     folder: Path

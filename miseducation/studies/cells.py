@@ -7,9 +7,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
-from miseducation.dataset import Dataset
-from miseducation.dataset.images import Images
+from miseducation.dataset import Dataset, Images
+from miseducation.networks import Network
 from miseducation.poisoning.poison import Poison
 from miseducation.poisoning.surrogate import Surrogate
 from miseducation.studies import measurements
@@ -41,28 +42,19 @@ Outcomes = dict[str, Outcome]  # by measurement
 
 
 def run(bench: Bench, model: Sequence[Cell]) -> list[Outcomes]:
-    """Trains one model and measures it.
-
-    Args:
-        bench: What all cells share.
-        model: The cells that it serves, as `grid.by_model` gives them.
-
-    Returns:
-        The outcomes of each cell.
+    """Trains one model and measures it for each of the cells that it serves, as `grid.by_model` gives them.
 
     Raises:
         InputError: If the training set does not hold so many rows to poison.
     """
-    device, clock = set_up(bench.compute), _Clock()
-    first = model[0]
+    device, first = set_up(bench.compute), model[0]
+    begun = _clocks()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         learnt, poison = _poisoned(bench, first)
     warned = tuple(str(each.message) for each in caught)
     started = time.perf_counter()
-    network, _ = learn(
-        bench.learning, learnt, seed=first.seed, device=device, precision=precision(bench.compute, device)
-    )
+    network = _learn(bench, learnt, first.seed, device)
     training = time.perf_counter() - started
     untouched = network.predict(bench.test.images)
     results = []
@@ -73,7 +65,10 @@ def run(bench: Bench, model: Sequence[Cell]) -> list[Outcomes]:
         outcomes: Outcomes = {}
         for name in bench.measured:
             if isinstance(measurement := measurements.find(name), OfModels):
-                outcomes[name] = Outcome(measurement.measure(trained), *clock.lap(training), warned)
+                found = measurement.measure(trained)
+                begun, last = _clocks(), begun
+                seconds, cpu_seconds = (begun - last).tolist()
+                outcomes[name] = Outcome(found, seconds, training, cpu_seconds, warned)
                 training = 0.0  # once per model, lest a sum over the cells counts it twice
         results.append(outcomes)
     return results
@@ -99,19 +94,13 @@ def _poisoned(bench: Bench, cell: Cell) -> tuple[Dataset[Images], Poison]:
 def surrogate(bench: Bench, seed: int) -> Surrogate:
     """The clean model of a seed, for attacks that need one. Not the clean cell's, which may be on another machine."""
     device = set_up(bench.compute)
-    network, _ = learn(
-        bench.learning, bench.train, seed=seed, device=device, precision=precision(bench.compute, device)
-    )
-    return Surrogate(network, device)
+    return Surrogate(_learn(bench, bench.train, seed, device), device)
 
 
-class _Clock:
-    def __init__(self) -> None:
-        self.wall, self.cpu = time.perf_counter(), time.process_time()
+def _learn(bench: Bench, data: Dataset | Dataset[Images], seed: int, device: torch.device) -> Network:
+    return learn(bench.learning, data, seed=seed, device=device, precision=precision(bench.compute, device))[0]
 
-    def lap(self, training: float) -> tuple[float, float, float]:
-        """Wall seconds since the last call, or since it was made; those of the training among them; CPU seconds."""
-        wall, cpu = time.perf_counter(), time.process_time()
-        lap = wall - self.wall, training, cpu - self.cpu
-        self.wall, self.cpu = wall, cpu
-        return lap
+
+def _clocks() -> np.ndarray:
+    """Wall and CPU time, in seconds."""
+    return np.array([time.perf_counter(), time.process_time()])

@@ -56,11 +56,8 @@ def doses(cells: pd.DataFrame) -> dict[str, Any]:
     than three rates above 0, without an effect, if success does not rise with the rate, and if the means step from
     bottom to top with none in between: all that is known then is between which rates, "0.001 to 0.002".
 
-    Args:
-        cells: Of one data set.
-
     Raises:
-        ValueError: If they are of several.
+        ValueError: If the cells are of several data sets.
     """
     if len(cells["dataset"].unique()) > 1:
         raise ValueError(f"the doses of one data set at a time, not of {', '.join(cells['dataset'].unique())}")
@@ -69,19 +66,12 @@ def doses(cells: pd.DataFrame) -> dict[str, Any]:
 
 
 class _Series(NamedTuple):
-    """The finished cells above rate 0 of one series.
+    """The finished cells above rate 0 of one series."""
 
-    Attributes:
-        rates: float64 `[r]`, rising.
-        success: float64 `[r, s]`, the attack success rate of each seed; 0 where there is none.
-        there: bool `[r, s]`, where there is one.
-        lower: float64 `[s]`, the false trigger rate of each seed.
-    """
-
-    rates: np.ndarray
-    success: np.ndarray
-    there: np.ndarray
-    lower: np.ndarray
+    rates: np.ndarray  # float64 [r], rising
+    success: np.ndarray  # float64 [r, s], the attack success rate of each seed; 0 where there is none
+    there: np.ndarray  # bool [r, s], where there is one
+    lower: np.ndarray  # float64 [s], the false trigger rate of each seed
 
     @classmethod
     def of(cls, cells: pd.DataFrame) -> "_Series":
@@ -107,8 +97,8 @@ def _doses(series: _Series) -> dict[str, Any]:
     rates, means, seeds = series.rates, series.means(), len(series.lower)
     whole = series.curve(np.ones(seeds)) if len(rates) > 2 else None
     if whole is None or not _is_shown(whole, rates, means):
-        bounds = {key(level): _place(level, rates, means) for level in LEVELS}
-        return {name: {"rate": None, "interval": None, "bound": bounds[name]} for name in bounds} | {"curve": None}
+        unknown: dict[str, Any] = {"rate": None, "interval": None}
+        return {key(level): unknown | {"bound": _place(level, rates, means)} for level in LEVELS} | {"curve": None}
     found: dict[str, Any] = {}
     times, weights = resamples(seeds)
     curves = [series.curve(each, whole) for each in times] if seeds > 1 else []

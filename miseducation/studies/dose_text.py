@@ -29,14 +29,7 @@ def numbers(bound: str) -> list[float]:
 
 
 def words(level: float, dose: dict[str, Any], lowest: float, highest: float, *, full: bool = True) -> str:
-    """The rate needed for a level.
-
-    Args:
-        level: The attack success rate, 0 to 1.
-        dose: As in `dose.doses`.
-        lowest: The lowest rate tried, above 0.
-        highest: The highest.
-        full: Whether to give the interval, too.
+    """The rate needed for a level, 0 to 1; in full with its interval, which may go beyond the rates tried.
 
     >>> words(0.5, {"rate": 0.0018342, "interval": [0.00161, 0.0024], "bound": None}, 0.0001, 0.1)
     '50 % at 0.183 % (0.161 % to 0.24 %)'

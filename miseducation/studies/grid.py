@@ -33,13 +33,6 @@ def by_model(cells: Iterable[Cell]) -> list[tuple[Cell, ...]]:
 def finish(bench: Bench, wanted: Sequence[Cell], engine: Engine, store: CellStore, title: str) -> Results:
     """Trains what the store does not know yet, and keeps each cell there as soon as it is done.
 
-    Args:
-        bench: What the cells share.
-        wanted: The cells.
-        engine: Trains.
-        store: Where finished cells are kept.
-        title: What the progress bar calls it.
-
     Returns:
         What each cell, and the clean one that it is compared with, came to, or why it failed.
 

@@ -60,14 +60,7 @@ def fit(rates: np.ndarray, means: np.ndarray, weights: np.ndarray, lower: float,
 
     A sweep may step from nothing to nearly all between two or three rates, and any slope above some fits that. So a
     steeper curve costs a little (`MILD`): of those that fit alike it is the mildest, and a slope that the data do show
-    hardly changes.
-
-    Why this curve: it is the field's, and it found the doses best. On MNIST (BadNets, a pixel, five seeds, 16 rates)
-    means come to 50 % at a rate of 0.19 %, and to 95 % at 0.25 %. From seven selections of 4 to 10 of these rates it
-    gave 0.18 to 0.21 % and 0.25 to 0.31 %; the Weibull curve, lopsided as the data are and closer to their upper end,
-    0.15 to 0.19 % and 0.25 to 0.35 %; lines from mean to mean 0.16 to 0.21 % and 0.26 to 0.46 %. The log-normal curve
-    is as good. Least squares of arcsin √ASR, for binomial noise, changed little: what varies is the luck of the seeds.
-    Its weakness is the shoulder, where means climb more slowly than the curve: with all 16 it misses one by 5 points.
+    hardly changes. Why this curve, and where it is weak, stands in `docs/architecture.md`.
 
     Args:
         rates: float64 `[r]`, above 0, rising.

@@ -15,13 +15,7 @@ from miseducation.training.learning import TrainSection
 
 
 def prepare(study: str, section: StudySection, dataset: str, folder: Path) -> Bench:
-    """Reads all that the cells on one data set share.
-
-    Args:
-        study: The study's name.
-        section: What it asks.
-        dataset: The data set's name.
-        folder: Where it lies.
+    """Reads all that the cells of a study on one data set share, which lies in a folder.
 
     Raises:
         InputError: If a knob is wrong, an attack does not fit the data set, or the training is none for many models.

@@ -61,14 +61,9 @@ def resamples(n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def interval(values: np.ndarray, weights: np.ndarray, n: int) -> tuple[float, float]:
-    """The interval of what came of each of the `resamples` of n seeds.
+    """The interval of float64 `[m]`, perhaps infinite: what came of each of the weighted `resamples` of n seeds.
 
     Each end is one of the values: where some are infinite, there is nothing between those and the others.
-
-    Args:
-        values: float64 `[m]`, perhaps infinite.
-        weights: float64 `[m]`, above 0.
-        n: The number of seeds, 2 or more.
     """
     tail = (1 - confidence(n)) / 2
     low, high = np.quantile(values, [tail, 1 - tail], weights=weights, method="inverted_cdf")

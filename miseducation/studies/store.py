@@ -10,7 +10,6 @@ from contextlib import closing, contextmanager
 from dataclasses import astuple
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,11 +25,7 @@ OURS = "miseducation/studies/cells.py"
 
 
 class Keys:
-    """Names each measurement of each cell by all that its outcome depends on.
-
-    Args:
-        bench: What the cells share.
-    """
+    """Names each measurement of each cell by all that its outcome depends on."""
 
     def __init__(self, bench: Bench) -> None:
         self._shared = [
@@ -64,10 +59,7 @@ class Keys:
 
 
 class CellStore:
-    """A SQLite file, which may be lost: the cells are trained again then.
-
-    Args:
-        path: The file; its folder is made.
+    """A SQLite file, which may be lost: the cells are trained again then. Its folder is made.
 
     Raises:
         InputError: If the file cannot be read or written, or is no such store.
@@ -85,7 +77,8 @@ class CellStore:
         """The outcomes that are known."""
         with self._opened() as database:
             found = {key: database.execute("SELECT outcome FROM cells WHERE key = ?", [key]).fetchone() for key in keys}
-        return {key: _outcome(json.loads(row[0])) for key, row in found.items() if row}
+        rows = {key: Outcome(*json.loads(row[0])) for key, row in found.items() if row}
+        return {key: outcome._replace(warned=tuple(outcome.warned)) for key, outcome in rows.items()}
 
     def put(self, outcomes: dict[str, Outcome]) -> None:
         """Keeps outcomes, all or none."""
@@ -112,8 +105,3 @@ def _code(files: list[str]) -> dict[str, str]:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _outcome(row: list[Any]) -> Outcome:
-    outcome = Outcome(*row)
-    return outcome._replace(warned=tuple(outcome.warned))

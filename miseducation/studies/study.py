@@ -19,13 +19,7 @@ FEW = 3  # series whose doses are told with their intervals
 
 
 class Found(NamedTuple):
-    """What a study found.
-
-    Attributes:
-        tables: Its cells, times and failures.
-        summary: `dose.summarise` of the cells.
-        doses: For each data set `dose.doses` of its cells.
-    """
+    """What a study found: its tables, `dose.summarise` of the cells, and for each data set `dose.doses`."""
 
     tables: tables.Tables
     summary: pd.DataFrame
@@ -41,7 +35,7 @@ class Found(NamedTuple):
 
     def tell(self, name: str, folder: Path) -> None:
         """Prints the doses, and what there is to be warned of."""
-        cells, failed, _ = self.tables.cells, self.tables.failed, self.tables.timing
+        cells, failed = self.tables.cells, self.tables.failed
         full = sum(map(len, self.doses.values())) <= FEW
         for dataset, doses in self.doses.items():
             print(f"{dataset}:")
@@ -55,12 +49,7 @@ class Found(NamedTuple):
 
 
 def run(name: str, section: StudySection, benches: Mapping[str, Bench]) -> Found:
-    """Trains the cells that are missing, and makes the tables of all.
-
-    Args:
-        name: The study's.
-        section: Its rates and seeds.
-        benches: For each data set what its cells share.
+    """Trains the cells that are missing, and makes the tables of all; `benches` go by data set.
 
     Raises:
         InputError: If the engine cannot be had, the user stops it, or every cell failed.

@@ -20,10 +20,7 @@ SEEN = """PSNR (in dB) and SSIM compare these images with and without the trigge
 def markdown(name: str, cells: pd.DataFrame, failed: pd.DataFrame) -> str:
     """The content of `table.md`: a table for each data set, with a row for each attack.
 
-    Args:
-        name: The study's.
-        cells: The rows of `cells.csv`.
-        failed: Why some have no scores, the rows of `failed.csv`.
+    `cells` are the rows of `cells.csv`, and `failed` those of `failed.csv`: why some have no scores.
     """
     rates = cells.loc[cells["rate"] > 0, "rate"].unique()
     usual = min(rates, key=lambda rate: abs(np.log(rate / USUAL)), default=0.0)
@@ -42,10 +39,7 @@ def markdown(name: str, cells: pd.DataFrame, failed: pd.DataFrame) -> str:
 
 def _line(rows: pd.DataFrame, usual: float) -> dict[str, str]:
     lost = (rows["baseline_accuracy"] - rows["clean_accuracy"])[rows["rate"] == usual]
-    line = {
-        "attack": str(rows["attack"].iloc[0]),
-        "label map": str(rows["label_map"].iloc[0]),
-    }
+    line = {"attack": str(rows["attack"].iloc[0]), "label map": str(rows["label_map"].iloc[0])}
     if "psnr" in rows:
         line |= {"PSNR": _number(rows["psnr"].mean(), 1), "SSIM": _number(rows["ssim"].mean(), 3)}
     line["clean accuracy lost"] = _spread(lost)

@@ -5,7 +5,7 @@ such run; scores are shares, 0 to 1, PSNR is in dB, and missing where there is n
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -37,21 +37,15 @@ class Tables(NamedTuple):
 
 
 def tables(dataset: str, bench: Bench, cells: Sequence[Cell], results: Results) -> Tables:
-    """What was found on one data set.
-
-    Args:
-        dataset: Its name.
-        bench: What the cells share.
-        cells: The rows wanted, in this order.
-        results: What each cell, and the clean one that it is compared with, came to.
-    """
+    """The rows wanted on one data set, in this order, from what they and their clean cells came to."""
     measured = {name: measurements.find(name) for name in bench.measured}
     of_arms = [_of_trigger(measured, bench, arm) for arm in bench.arms]
     found, timing, failed, warned = [], [], [], []
     for cell in cells:
-        place = _place(dataset, bench.arms[cell.arm], cell)
+        section = bench.arms[cell.arm].section
+        place = dict(zip(CELL, (dataset, section.name, section.label_map, cell.rate, cell.seed), strict=True))
         outcome, clean = results[cell], results[cell.clean]
-        values = _of_clean(measured, clean)
+        values = {} if isinstance(clean, Failure) else _of_clean(measured, clean)
         if isinstance(outcome, Failure):
             failed.append({**place, "reason": outcome.reason})
         else:
@@ -86,19 +80,10 @@ def means(measured: Iterable[str]) -> list[str]:
     return [column for name in measured for column in measurements.find(name).means]
 
 
-def _place(dataset: str, arm: Arm, cell: Cell) -> dict[str, Any]:
-    return dict(zip(CELL, (dataset, arm.section.name, arm.section.label_map, cell.rate, cell.seed), strict=True))
-
-
-def _of_clean(measured: Mapping[str, Measurement], clean: Outcomes | Failure) -> dict[str, float]:
+def _of_clean(measured: Mapping[str, Measurement], clean: Outcomes) -> dict[str, float]:
     """What the baselines of each measurement are."""
-    if isinstance(clean, Failure):
-        return {}
-    return {
-        column: outcome.found[value]
-        for name, outcome in clean.items()
-        for column, value in measured[name].baselines.items()
-    }
+    pairs = [(found.found, measured[name].baselines) for name, found in clean.items()]
+    return {column: found[value] for found, baselines in pairs for column, value in baselines.items()}
 
 
 def _of_trigger(measured: Mapping[str, Measurement], bench: Bench, arm: Arm) -> dict[str, float]:

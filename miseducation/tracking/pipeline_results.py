@@ -4,16 +4,8 @@ import csv
 import json
 from pathlib import Path
 
-from miseducation.tracking.results import (
-    IncompleteError,
-    Input,
-    Result,
-    check_files,
-    copied,
-    read_lock,
-    read_outputs,
-    read_params,
-)
+from miseducation.tracking import results
+from miseducation.tracking.results import IncompleteError, Input, Result
 
 LOCK = "dvc.lock"
 EVALUATION, INTERVALS = "metrics/evaluation.json", "metrics/intervals.json"
@@ -26,29 +18,21 @@ def read_result(folder: Path) -> Result:
     Raises:
         IncompleteError: If a stage has not run, or files and `dvc.lock` do not belong together.
     """
-    stages = read_lock(folder, LOCK)
+    stages = results.read_lock(folder, LOCK)
     if "evaluate" not in stages:
         raise IncompleteError("the stage evaluate has not run yet")
-    hashes = read_outputs(stages)
-    stale = sorted(
-        dep["path"]
-        for stage in stages.values()
-        for dep in stage.get("deps", [])
-        if dep["path"] in hashes and dep.get("md5") != hashes[dep["path"]]
-    )
-    if stale:
+    hashes = results.read_outputs(stages)
+    deps = [dep for stage in stages.values() for dep in stage.get("deps", []) if dep["path"] in hashes]
+    if stale := sorted(dep["path"] for dep in deps if dep.get("md5") != hashes[dep["path"]]):
         raise IncompleteError(f"{stale[0]} has changed since; `dvc repro` brings the result up to date")
     for path in NEEDED:
         if not (folder / path).exists():
             raise IncompleteError(f"{path} is missing")
-    check_files(folder, LOCK, {EVALUATION: hashes[EVALUATION]})
-    evaluation, intervals = (json.loads((folder / path).read_bytes()) for path in (EVALUATION, INTERVALS))
-    bounds = {
-        f"interval_{end}/{name}": bound
-        for name, interval in intervals.items()
-        for end, bound in zip(("low", "high"), interval, strict=True)
-    }
-    params = read_params(stages)
+    results.check_files(folder, LOCK, {EVALUATION: hashes[EVALUATION]})
+    metrics, intervals = (json.loads((folder / path).read_bytes()) for path in (EVALUATION, INTERVALS))
+    for name, (low, high) in intervals.items():
+        metrics |= {f"interval_low/{name}": low, f"interval_high/{name}": high}
+    params = results.read_params(stages)
     rate = float(params["attack.rate"])  # PyYAML reads 5e-05 as text
     inputs = (
         (str(params["data.name"]), "data/raw", "training and evaluation"),
@@ -57,12 +41,12 @@ def read_result(folder: Path) -> Result:
     )
     return Result(
         folder=folder,
-        paths=copied(LOCK, hashes),
+        paths=results.copied(LOCK, hashes),
         name=f"{params['attack.name']}-{rate:g}-seed{params['seed']}",
         experiment=str(params["data.name"]),
         params=params,
         hashes=hashes,
-        metrics={**evaluation, **bounds},
+        metrics=metrics,
         inputs=[Input(name, path, hashes[path], context) for name, path, context in inputs],
         history=_read_history(folder),
         tags=_read_training(folder),

@@ -15,8 +15,7 @@ from miseducation.tracking.results import copied, read_lock, read_outputs
 def tags_of_this_run() -> dict[str, str]:
     """Commit and experiment of the pipeline that we are a stage of."""
     tags = {"mlflow.source.name": "dvc repro", "mlflow.source.type": "LOCAL"}
-    commit = git("rev-parse", "HEAD")
-    if commit:
+    if commit := git("rev-parse", "HEAD"):
         tags["mlflow.source.git.commit"] = commit[0]
     if name := os.environ.get("DVC_EXP_NAME"):
         tags |= {"dvc.exp.name": name, "mlflow.source.name": "dvc exp run"}
@@ -28,9 +27,7 @@ def tags_of_this_run() -> dict[str, str]:
 def places(root: Path, locks: Iterable[str]) -> Iterator[tuple[Path, dict[str, str]]]:
     """Folders that may hold results, and how these came about; first those where it is known, then what remains.
 
-    Args:
-        root: The main work tree.
-        locks: The files in which DVC records the results.
+    They are looked for from the main work tree, `root`; in `locks` DVC records the results.
     """
     for revision, tags in _revisions():
         with _checkout(revision, locks) as folder:

@@ -1,7 +1,6 @@
 """Writes one result to MLflow: a run, and where it has cells, a run under it for each of them."""
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from miseducation.tracking.results import CellResult, Input, Result
@@ -20,13 +19,7 @@ class StoreError(Exception):
 def record(client: Any, experiment: str, result: Result, tags: dict[str, str]) -> str | None:
     """Writes a finished run unless there is one; goes on where a killed writer has left off.
 
-    Nobody else may write the same result meanwhile.
-
-    Args:
-        client: MLflow's.
-        experiment: Its id.
-        result: What to record.
-        tags: How it came about.
+    Nobody else may write the same result meanwhile. The tags say how it came about.
 
     Returns:
         The run's id, or None if the store had the result already.
@@ -41,7 +34,7 @@ def record(client: Any, experiment: str, result: Result, tags: dict[str, str]) -
     begun = [run for run in found if run.info.lifecycle_stage == "active"]
     about, name = {KEY: result.key, **result.tags, **tags}, tags.get("dvc.exp.name", result.name)
     run = begun[0] if begun else client.create_run(experiment, tags=about, run_name=name)
-    _log(client, run, result.params, result.metrics, result.history)
+    _log(client, run, result)
     run_id = str(run.info.run_id)
     client.log_inputs(run_id, [_input(each) for each in result.inputs])
     for path in result.files():
@@ -64,7 +57,7 @@ def _record_cells(client: Any, experiment: str, parent: str, cells: list[CellRes
             why = {REASON: cell.reason} if cell.reason else {}
             about = {PARENT: parent, CELL: cell.name, **why, **tags}
             run = client.create_run(experiment, tags=about, run_name=cell.name)
-            _log(client, run, cell.params, cell.metrics)
+            _log(client, run, cell)
             client.set_terminated(run.info.run_id, "FAILED" if cell.reason else "FINISHED")
     if {cell.name for cell in cells} - _recorded_cells(client, experiment, parent):
         raise StoreError("it lacks cells that were written there")
@@ -88,21 +81,16 @@ def _runs(client: Any, experiment: str, tag: str, value: str) -> list[Any]:
     return list(client.search_runs([experiment], f"tags.`{tag}` = '{value}'", ViewType.ALL, max_results=50_000))
 
 
-def _log(
-    client: Any,
-    run: Any,
-    params: Mapping[str, Any],
-    metrics: Mapping[str, float],
-    history: Mapping[str, list[tuple[int, float]]] | None = None,
-) -> None:
+def _log(client: Any, run: Any, found: Result | CellResult) -> None:
     from mlflow.entities import Metric, Param
 
     now = run.info.start_time  # the same if a run is written again: no value stands there twice
     # A list, and in this order: MLflow's comparison opens on the metric that was logged first.
-    points = [Metric(key, value, now, 0) for key, value in metrics.items()]
-    points += [Metric(key, value, now, step) for key, row in (history or {}).items() for step, value in row]
+    points = [Metric(key, value, now, 0) for key, value in found.metrics.items()]
+    if isinstance(found, Result):
+        points += [Metric(key, value, now, step) for key, row in found.history.items() for step, value in row]
     # One call; the client itself makes several of it if there is too much for one.
-    client.log_batch(run.info.run_id, points, [Param(key, _text(value)) for key, value in params.items()])
+    client.log_batch(run.info.run_id, points, [Param(key, _text(value)) for key, value in found.params.items()])
 
 
 def _input(data: Input) -> Any:

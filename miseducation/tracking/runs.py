@@ -3,8 +3,7 @@
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,7 +26,7 @@ class Store:
         self.uri = os.environ.get("MLFLOW_TRACKING_URI") or SQLITE + "mlflow.db"
         if self.uri.startswith(SQLITE):  # a relative path means the root's, also from within a copy
             self.uri = SQLITE + str(self.root / self.uri.removeprefix(SQLITE))
-        self._scratch = self.root / ".dvc" / "tmp"  # ignored by git, and safe to lose
+        self._notes = self.root / ".dvc" / "tmp" / "tracked"  # ignored by git, and safe to lose
 
     def holds(self, key: str) -> bool:
         """Whether a finished run of this result is known, without importing MLflow; in doubt, no.
@@ -44,7 +43,8 @@ class Store:
                     return database.execute(query, (KEY, key)).fetchone() is not None
             except sqlite3.Error:  # no store yet, or one of another layout
                 return False
-        return self._note_of(key) in self._noted()
+        noted = self._notes.read_text(encoding="utf-8") if self._notes.is_file() else ""
+        return self._note_of(key) in noted.splitlines()
 
     def hide(self, text: str) -> str:
         """The text without the user name and password that may stand in the store's address."""
@@ -52,24 +52,22 @@ class Store:
         return text.replace(f"{secret}@", "") if secret else text
 
     def record(self, result: Result, tags: dict[str, str]) -> str | None:
-        """Writes a finished run unless there is one; what a killed writer left half-written is completed.
-
-        Args:
-            result: What to record.
-            tags: How it came about.
-
-        Returns:
-            The run's id, or None if the store had the result already.
+        """Writes a finished run unless there is one: returns its id, or None; see `recorder.record`.
 
         Raises:
             StoreError, mlflow.exceptions.MlflowException, sqlalchemy.exc.SQLAlchemyError, OSError: If the store cannot
                 be reached or written.
         """
-        with self._lock():
+        from filelock import FileLock
+
+        self._notes.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._notes.with_name("track.lock")):
             client = _client(self.uri)
             experiment = self._experiment(client, result.experiment)
             run_id = record(client, experiment, result, tags)
-            self._note(result.key)
+            if not self.uri.startswith(SQLITE):
+                with self._notes.open("a", encoding="utf-8") as file:
+                    file.write(f"{self._note_of(result.key)}\n")
             return run_id
 
     def _experiment(self, client: Any, name: str) -> str:
@@ -80,25 +78,6 @@ class Store:
         if experiment.lifecycle_stage == "deleted":
             raise StoreError(f"its experiment {name!r} is deleted; restore it there, or purge it with `mlflow gc`")
         return str(experiment.experiment_id)
-
-    @contextmanager
-    def _lock(self) -> Iterator[None]:
-        from filelock import FileLock
-
-        self._scratch.mkdir(parents=True, exist_ok=True)
-        with FileLock(self._scratch / "track.lock"):
-            yield
-
-    def _noted(self) -> set[str]:
-        try:
-            return set((self._scratch / "tracked").read_text(encoding="utf-8").splitlines())
-        except FileNotFoundError:
-            return set()
-
-    def _note(self, key: str) -> None:
-        if not self.uri.startswith(SQLITE):
-            with (self._scratch / "tracked").open("a", encoding="utf-8") as file:
-                file.write(f"{self._note_of(key)}\n")
 
     def _note_of(self, key: str) -> str:
         return f"{hashlib.sha256(self.uri.encode()).hexdigest()} {key}"  # the address may hold a password

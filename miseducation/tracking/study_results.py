@@ -6,19 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from miseducation.tracking.results import (
-    CellResult,
-    IncompleteError,
-    Input,
-    Result,
-    check_files,
-    copied,
-    digest,
-    flatten,
-    read_lock,
-    read_outputs,
-    read_params,
-)
+from miseducation.tracking import results
+from miseducation.tracking.results import CellResult, IncompleteError, Input, Result, flatten
 
 LOCK = "pipelines/studies/dvc.lock"
 TIMING = "timing.csv"  # differs from run to run, and is no part of a result
@@ -34,7 +23,7 @@ def studies(folder: Path) -> list[str]:
     """The names of the studies in a folder."""
     if not (folder / LOCK).is_file():
         return []
-    names = [name.partition("@")[2] for name in read_lock(folder, LOCK) if name.startswith("study@")]
+    names = [name.partition("@")[2] for name in results.read_lock(folder, LOCK) if name.startswith("study@")]
     return [name for name in names if (folder / "metrics" / name).is_dir()]
 
 
@@ -44,28 +33,28 @@ def read_study(folder: Path, name: str) -> Result:
     Raises:
         IncompleteError: If it has not run, or files and DVC's record do not belong together.
     """
-    stages, tables = read_lock(folder, LOCK), f"metrics/{name}"
+    stages, tables = results.read_lock(folder, LOCK), f"metrics/{name}"
     if f"study@{name}" not in stages:
         raise IncompleteError(f"the study {name} has not run yet")
     study = stages[f"study@{name}"]
-    check_files(folder, LOCK, read_outputs({name: study}))
+    results.check_files(folder, LOCK, results.read_outputs({name: study}))
     data = {dep["path"]: dep["md5"] for dep in study["deps"] if dep["path"].startswith("data/")}
     files = sorted(path for path in (folder / tables).rglob("*") if path.is_file() and path.name != TIMING)
     given = study["params"]["params.yaml"]
     datasets = given[f"studies.{name}"]["datasets"]
     cells = [_cell(given, name, rows) for rows in _rows(folder / tables)]
     doses, bounds = _read_doses(folder / tables / "dose.json")
-    params = _only(read_params({name: study}), "datasets", datasets)
+    params = _only(results.read_params({name: study}), "datasets", datasets)
     params = _only(params, "attacks", {cell.params["attack.name"] for cell in cells})
     in_order = {key: sorted(params[key], key=float) for key in (f"studies.{name}.rates", f"studies.{name}.seeds")}
     return Result(
         folder=folder,
-        paths=copied(LOCK, [tables]),
+        paths=results.copied(LOCK, [tables]),
         name=name,
         # MLflow shows a run below its parent only if both are in one experiment: the data set's, if there is but one.
         experiment=datasets[0] if len(datasets) == 1 else name,
         params=params | in_order,  # the order in which rates and seeds are named is no part of a result
-        hashes={**data, **{path.relative_to(folder).as_posix(): digest(path) for path in files}},
+        hashes={**data, **{path.relative_to(folder).as_posix(): results.digest(path) for path in files}},
         metrics={**doses, "cells": len(cells), "failed_cells": sum(bool(cell.reason) for cell in cells)},
         inputs=[Input(each, path, data[path], "training and evaluation") for path in data for each in datasets],
         history=_read_curves(folder / tables / "summary.csv"),
@@ -84,11 +73,11 @@ def _rows(folder: Path) -> list[tuple[Row, Row, str]]:
 def _cell(given: Params, study: str, rows: tuple[Row, Row, str]) -> CellResult:
     row, times, reason = rows
     place = _place(row)
-    scores = sorted(row.keys() - {"dataset", "attack", "label_map", "rate", "seed"}, key=list(row).index)
+    scores = [name for name in row if name not in ("dataset", "attack", "label_map", "rate", "seed")]
     return CellResult(
         name="{}-{}-{}-{}-seed{}".format(*place),
         params=_params(given, study, row) | dict(zip(PLACE, place, strict=True)),
-        metrics=_numbers(row, [FIRST, *(name for name in scores if name != FIRST)]) | _numbers(times, ["seconds"]),
+        metrics=_numbers(row, [FIRST, *scores]) | _numbers(times, ["seconds"]),
         reason=reason,
     )
 
@@ -110,20 +99,18 @@ def _params(given: Params, study: str, row: Row) -> Params:
 
 def _read_doses(path: Path) -> tuple[dict[str, float], dict[str, str]]:
     """The doses and the ends of their intervals as far as there are any, and the bounds of those out of range."""
-    doses: dict[str, float | None] = {}
-    bounds: dict[str, str | None] = {}
+    doses: dict[str, float] = {}
+    bounds: dict[str, str] = {}
     for dataset, series in json.loads(path.read_bytes()).items():
         for arm, found in series.items():
             for score, dose in found.items():
                 if score.startswith("attack_success_rate_"):
                     name = f"dose_{score.rpartition('_')[2]}/{dataset}/{arm}"
                     low, high = dose["interval"] or (None, None)
-                    doses |= {name: dose["rate"], f"interval_low/{name}": low, f"interval_high/{name}": high}
-                    bounds[name] = dose["bound"]
-    return (
-        {name: value for name, value in doses.items() if value is not None},
-        {name: text for name, text in bounds.items() if text is not None},
-    )
+                    told = {name: dose["rate"], f"interval_low/{name}": low, f"interval_high/{name}": high}
+                    doses |= {each: value for each, value in told.items() if value is not None}
+                    bounds |= {name: dose["bound"]} if dose["bound"] is not None else {}
+    return doses, bounds
 
 
 def _read_curves(path: Path) -> dict[str, list[tuple[int, float]]]:
@@ -158,6 +145,5 @@ def _only(params: Params, section: str, names: Iterable[str]) -> Params:
 
 def _place(row: Row) -> Place:
     rate = float(row["rate"])
-    # 0, not 0.0, as a run of the pipeline has it
-    rate = int(rate) if rate.is_integer() else rate
+    rate = int(rate) if rate.is_integer() else rate  # 0, not 0.0, as a run of the pipeline has it
     return row["dataset"], row["attack"], row["label_map"], rate, int(row["seed"])

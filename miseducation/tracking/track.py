@@ -61,12 +61,7 @@ def track(
 ) -> None:
     """Records the result in `folder` if it is whole and new; a store that cannot be had is a warning, no error.
 
-    Args:
-        store: Where to.
-        folder: Where the files of the result are.
-        tags: How it came about.
-        read: Reads it.
-        ask: Whether to ask the store itself, even if the result is known to have been recorded.
+    The tags say how it came about. `ask` is to ask the store itself, even if it is known to have the result.
     """
     try:
         result = read(folder)

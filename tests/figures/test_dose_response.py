@@ -19,8 +19,7 @@ ARTICLE = ((0.01, 0.95, 0.99), (0.05, 0.99, 0.99))
 
 
 def drawn(cells: pd.DataFrame, article: tuple[tuple[float, float, float], ...] = ()) -> Figure:
-    doses = {str(name): dose.doses(rows) for name, rows in cells.groupby("dataset", sort=False)}
-    return dose_response.dose_response(cells, dose.summarise(cells), doses, {"mnist": article} if article else {})
+    return dose_response.dose_response(cells, dose.summarise(cells), dose.doses(cells), article)
 
 
 def several(count: int) -> pd.DataFrame:
@@ -28,15 +27,6 @@ def several(count: int) -> pd.DataFrame:
     medians = np.geomspace(0.0003, 0.03, count)
     each = [simulated(Curve(0.001, 0.98, median, 2.0), rng, seeds=2) for median in medians]
     return pd.concat([cells.assign(attack=f"attack-of-$some$_length-{i}") for i, cells in enumerate(each)])
-
-
-def on_two(first: int, second: int) -> pd.DataFrame:
-    """Two data sets, of which the second saw the last attacks of the first, in another order."""
-    cells = several(first)
-    names = list(reversed(cells["attack"].unique()))[:second]
-    others = several(second).assign(dataset="a_data_set_of_$some$_length")
-    renamed = dict(zip(others["attack"].unique(), names, strict=True))
-    return pd.concat([cells, others.assign(attack=others["attack"].map(renamed))])
 
 
 def texts(figure: Figure) -> list[str]:
@@ -49,11 +39,6 @@ def texts(figure: Figure) -> list[str]:
         table(MEASURED),
         several(2),
         several(12),
-        on_two(1, 1),
-        on_two(2, 1),
-        on_two(11, 4),
-        on_two(2, 2)[lambda cells: cells["rate"].isin([0.02, 0.05])],
-        on_two(2, 2)[lambda cells: (cells["rate"] > 0) | (cells["dataset"] == "mnist")],
         exact(Curve(0.001, 1.0, 0.0005, 2.0), seeds=1),
         exact(Curve(0.001, 1.0, 0.02, 2.0), seeds=2),
         exact(Curve(0.001, 0.3, 0.02, 2.0)),
@@ -62,6 +47,8 @@ def texts(figure: Figure) -> list[str]:
         table({0.01: (0.99,)}),
         table({rate: (0.001 if rate < 0.002 else 0.99,) * 2 for rate in GRID}),
         table({0: (0.01, 0.02)}),
+        table({0: (0.01, 0.02), 0.002: (0.1, 0.2), 0.008: (0.5, 0.6)}),
+        table({0: (0.01, 0.02), 0.0045: (0.1, 0.2), 0.009: (0.5, 0.6)}),
         table(dict.fromkeys((0, *GRID), (np.nan, np.nan))).assign(clean_accuracy=np.nan, baseline_accuracy=np.nan),
     ],
 )
@@ -124,43 +111,6 @@ def test_no_two_of_many_series_look_alike() -> None:
     }
     assert len(looks) == 12
     assert not any(same_color(colour, "white") for colour, _ in looks)
-
-
-def test_an_attack_looks_alike_on_all_data_sets_and_has_its_doses_below_its_own() -> None:
-    figure = drawn(on_two(11, 4), ARTICLE)
-    axes = figure.axes[:2]
-    assert [ax.get_title() for ax in axes] == [
-        "How much poison it takes: mnist",
-        "How much poison it takes: a_data_set_of_$some$_length",
-    ]
-    looks = [
-        {
-            str(line.get_label()).partition(":")[0]: (line.get_color(), line.get_marker())
-            for line in ax.lines
-            if str(line.get_label()).startswith("attack-of")
-        }
-        for ax in axes
-    ]
-    assert [len(each) for each in looks] == [11, 4]
-    assert looks[1].items() <= looks[0].items()
-    (legend,) = figure.legends
-    found = [text.get_text() for text in legend.get_texts()]
-    assert found[0] == "mnist:"
-    assert all(text.startswith("attack-of") for text in found[1:12])
-    assert found[12] == "a_data_set_of_$some$_length:"
-    assert all(": 50 % at " in text for text in found[13:17])
-    assert found[17:21] == [
-        "fitted log-logistic curve",
-        "rate at which 50 % and 95 % succeed, with 95 % interval",
-        "clean model's accuracy",
-        dose_response.STARS,
-    ]
-    assert not any(found[21:])
-    stars = [
-        len([line for line in ax.lines if line.get_marker() == "*" and len(np.asarray(line.get_xdata()))])
-        for ax in axes
-    ]
-    assert stars == [2, 0], "the article is about one of them"
 
 
 def test_the_same_study_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -143,7 +143,8 @@ def test_it_is_a_pipeline_of_its_own(project: Project) -> None:
     assert all(path in project("git", "status", "--porcelain", "metrics") for path in OUTPUTS), "they belong into git"
 
     # What it does not read leaves it alone.
-    project.set_params(attack={"rate": 0.03}, channels={"crowdsourcing": {"workers": 1000, "attackers": 7}})
+    crowd = {"workers": 1000, "attackers": 7, "votes": 5, "error_rate": 0}
+    project.set_params(attack={"rate": 0.03}, channels={"crowdsourcing": crowd})
     assert not ran(project("dvc", "repro", PIPELINE))
 
     # A mistake in what it reads costs no result.

@@ -2,7 +2,6 @@
 
 import importlib
 import itertools
-import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +16,11 @@ from hypothesis import strategies as st
 from miseducation import attacks
 from miseducation.attacks import Attack
 from miseducation.attacks.badnets import BadNets
+from miseducation.check import check_params
 from miseducation.dataset import Dataset
+from miseducation.dataset.disk import read_manifest, save_raw
 from miseducation.dataset.images import BLOCK
+from miseducation.datasets import Fetched
 from miseducation.errors import InputError
 from miseducation.figures.pictures import gallery
 from miseducation.poisoning import label_maps
@@ -28,7 +30,9 @@ from miseducation.poisoning.channels.web import Web
 from miseducation.poisoning.poison import Poison
 from miseducation.project import parts
 from miseducation.project.params import read
-from tests.conftest import Project, ran, runs, scores
+from miseducation.scores import evaluation
+from stages import poison
+from tests.conftest import copy_pipelines
 
 NAMES = parts.names("channels")
 SetParams = Callable[[str, Any], None]
@@ -206,6 +210,47 @@ def test_what_can_be_said_without_a_formula() -> None:
     assert few.probability(False, 10) < crowd.probability(False, 10)
 
 
+@pytest.mark.parametrize(
+    ("usual", "change"),
+    [
+        (Crowdsourcing(), {"workers": 500}),
+        (Crowdsourcing(), {"attackers": 200}),
+        (Crowdsourcing(), {"votes": 5}),
+        (Crowdsourcing(), {"error_rate": 0.3}),
+        (Web(), {"votes": 5}),
+        (Web(), {"error_rate": 0.3}),
+    ],
+    ids=str,
+)
+def test_each_knob_does_something(usual: Channel, change: dict[str, Any]) -> None:
+    other = type(usual)(**change)
+    assert usual.probability(False, 10) != other.probability(False, 10)
+    assert share_wins(usual, 2) != share_wins(other, 2)
+    assert usual.probability(False, 10) < usual.probability(False, 2) or not getattr(usual, "error_rate", 0)
+
+
+@pytest.mark.parametrize(
+    ("cls", "knob", "least", "most"),
+    [
+        (Crowdsourcing, "workers", 101, 10**6),
+        (Crowdsourcing, "attackers", 0, 1000),
+        (Crowdsourcing, "votes", 1, 1000),
+        (Crowdsourcing, "error_rate", 0, 1),
+        (Web, "votes", 1, 1001),
+        (Web, "error_rate", 0, 1),
+    ],
+)
+def test_what_is_at_the_end_of_its_range_is_allowed(cls: type[Channel], knob: str, least: float, most: float) -> None:
+    assert [getattr(cls(**{knob: value}), knob) for value in (least, most)] == [least, most]
+
+
+def test_all_workers_may_be_asked_and_all_may_be_the_attackers() -> None:
+    least = Crowdsourcing(workers=1, attackers=1, votes=1)
+    assert least.accounts() == (1, 1)
+    assert Crowdsourcing(workers=1001, attackers=0, votes=1001).accounts() == (1001, 0)
+    assert Web(votes=7).accounts() == (7, 0)
+
+
 @settings(max_examples=40, deadline=None)
 @given(crowds())
 def test_another_account_never_harms_the_attacker(crowd: Crowdsourcing) -> None:
@@ -235,11 +280,13 @@ def test_memory_does_not_grow_with_votes_times_rows() -> None:
         ("crowdsourcing", {"attackers": -1}, r"crowdsourcing.attackers = -1: .*; allowed: .*0 to all"),
         ("crowdsourcing", {"workers": 2, "attackers": 1}, r"crowdsourcing.workers = 2: .* the 3 votes .*; allowed: "),
         ("crowdsourcing", {"workers": 0, "attackers": 0}, r"crowdsourcing.workers = 0: .*; allowed: .*1 to 10\^6"),
+        ("crowdsourcing", {"workers": 10**6 + 1}, r"crowdsourcing.workers = 1000001: .*; allowed: .*1 to 10\^6"),
         ("crowdsourcing", {"votes": 0}, r"crowdsourcing.votes = 0: .*; allowed: .*1 to 1001"),
         ("crowdsourcing", {"votes": 2.5}, r"crowdsourcing.votes = 2.5: .*; allowed: .*1 to 1001"),
         ("crowdsourcing", {"error_rate": 1.1}, r"crowdsourcing.error_rate = 1.1: .*; allowed: .*0 to 1"),
         ("crowdsourcing", {"error_rate": math.nan}, r"crowdsourcing.error_rate = nan: .*; allowed: .*0 to 1"),
         ("web", {"error_rate": -0.1}, r"web.error_rate = -0.1: .*; allowed: .*0 to 1"),
+        ("web", {"error_rate": 1.1}, r"web.error_rate = 1.1: .*; allowed: .*0 to 1"),
         ("web", {"votes": 1002}, r"web.votes = 1002: .*; allowed: .*1 to 1001"),
         ("web", {"workers": 5}, r"web.workers is not a known key; channels.web holds votes, error_rate"),
         ("direct", {"votes": 5}, r"direct.votes is not a known key; channels.direct holds no keys"),
@@ -304,45 +351,46 @@ def test_where_nothing_passes_the_picture_says_so(noise: Dataset) -> None:
     assert text.get_text() == "No training image is poisoned"
 
 
-def test_an_experiment_tells_what_was_intended_and_what_came_of_it(project: Project) -> None:
-    project.set_params(train={"epochs": 1})
-    project.commit()
-    settings = ("-S", "attack.rate=0.1", "-S", "channels.crowdsourcing.attackers=400")
-    output = project("dvc", "exp", "run", "-S", "attack.channel=crowdsourcing", *settings)
-    manifest = pd.read_csv(project.folder / "data/poisoned/manifest.csv")
-    counts = manifest["role"].value_counts()
-    intended, got = 144, scores(project)  # 10 % of 1,437
+def test_the_stage_tells_what_was_intended_and_what_came_of_it(
+    set_params: SetParams, digits: Fetched, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_raw(Path("data/raw"), digits.train, digits.test[:10])
+    for key, value in (
+        ("attack.channel", "crowdsourcing"),
+        ("attack.rate", 0.1),
+        ("channels.crowdsourcing.attackers", 400),
+    ):
+        set_params(key, value)
+    poison.main()
+    manifest = read_manifest(Path("data/poisoned"))
+    counts, found = manifest["role"].value_counts(), evaluation.counts(manifest, 1437)
+    intended = 144  # 10 % of 1,437
     assert set(counts.index) == {"poison", "outvoted"}
-    assert counts.sum() == got["intended_rows"] == intended
-    assert counts["poison"] == got["poisoned_rows"]
-    assert got["intended_share"] == intended / 1437
-    assert got["poisoned_share"] == counts["poison"] / 1437
-    assert f"{counts['poison']} poison, {counts['outvoted']} outvoted" in output
+    assert counts.sum() == found["intended_rows"] == intended
+    assert counts["poison"] == found["poisoned_rows"]
+    assert found["intended_share"] == intended / 1437
+    assert found["poisoned_share"] == counts["poison"] / 1437
+    assert f"{counts['poison']} poison, {counts['outvoted']} outvoted" in capsys.readouterr().out
     outvoted = manifest[manifest["role"] == "outvoted"]
     assert (outvoted["label"] == outvoted["true_label"]).all()
     assert (manifest.loc[manifest["role"] == "poison", "label"] == 8).all()
-    raw = np.load(project.folder / "data/raw/train_images.npy")[manifest["row"]]
+    raw = digits.train.images[manifest["row"]]
     raw[:, 3, 3] = 255
-    np.testing.assert_array_equal(np.load(project.folder / "data/poisoned/images.npy"), raw)
+    np.testing.assert_array_equal(np.load("data/poisoned/images.npy"), raw)
 
-    (run,) = runs(project)
-    for score in ("intended_share", "poisoned_share"):
-        assert run.data.metrics[score] == got[score]
-    assert run.data.params["attack.channel"] == "crowdsourcing"
-    assert run.data.params["channels.crowdsourcing.attackers"] == "400"
-    assert "channels.web.votes" not in run.data.params
-
-    # Another channel's knob changes nothing; its own is noticed.
-    project.set_params(channels={"web": {"votes": 5, "error_rate": 0.2}})
-    assert ran(project("dvc", "repro")) == ["track"]
-    project("dvc", "exp", "run", "-S", "channels.crowdsourcing.attackers=0")
-    truthful = scores(project)
+    # Another channel's knob changes nothing; its own does.
+    set_params("channels.web.votes", 5)
+    poison.main()
+    pd.testing.assert_frame_equal(read_manifest(Path("data/poisoned")), manifest)
+    set_params("channels.crowdsourcing.attackers", 0)
+    poison.main()
+    truthful = evaluation.counts(read_manifest(Path("data/poisoned")), 1437)
     assert truthful["intended_rows"] == intended
     assert 0 < truthful["poisoned_rows"] < 0.2 * intended, "only what shows an 8 already"
-    assert len(runs(project)) == 2
 
-    project.set_params(attack={"channel": "letters"})
-    refused = project("dvc", "repro", fails=True)
-    assert "attack.channel = 'letters' is unknown; known channels: crowdsourcing, direct, web" in refused
-    assert "Traceback" not in refused
-    assert json.loads((project.folder / "metrics/evaluation.json").read_text()) == truthful
+
+def test_an_unknown_channel_is_refused(set_params: SetParams) -> None:
+    copy_pipelines(Path())
+    set_params("attack.channel", "letters")
+    with pytest.raises(InputError, match=r"attack.channel = 'letters' is unknown; known channels: .*, direct, web"):
+        check_params()

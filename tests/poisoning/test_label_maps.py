@@ -80,3 +80,31 @@ def test_a_class_that_is_called_by_a_number_is_found_by_its_name() -> None:
     assert label_maps.class_number("attack.target", "10", ["0", "1", "10", "11", "2"]) == 2
     assert label_maps.class_number("attack.target", 3, ["0", "1", "10", "11", "2"]) == 3
     assert label_maps.class_number("attack.target", 14, [f"{i:05}" for i in range(43)]) == 14
+
+
+def test_a_data_set_of_one_class_has_nothing_to_be_read_as() -> None:
+    with pytest.raises(InputError, match=r"^an attack wants a label read as another, but this data set has one class"):
+        label_maps.build("all-to-one", 0, None, ["stop"])
+    assert label_maps.build("all-to-one", 0, None, ["stop", "go"]).classes == 2
+
+
+def test_who_makes_a_label_map_is_told_as_well() -> None:
+    with pytest.raises(InputError, match=r"attack.source = None is not a class .* from 0 to 3 or .* names 0, 1, 2, 3$"):
+        label_maps.OneToOne(target=1, classes=4)
+    with pytest.raises(InputError, match=r"attack.target = 4 "):
+        label_maps.AllToOne(target=4, classes=4)
+    with pytest.raises(InputError, match="both 1; they must differ"):
+        label_maps.OneToOne(target=1, source=1, classes=4)
+    assert label_maps.AllToAll(classes=4).target is None
+
+
+def test_the_key_is_the_one_that_is_asked_for() -> None:
+    label_maps.check_name("random", "studies.some.attacks")
+    with pytest.raises(InputError, match=r"^params.yaml: studies.some.attacks = 'none' is unknown; known: all-to-all"):
+        label_maps.check_name("none", "studies.some.attacks")
+
+
+def test_chance_takes_each_other_class_alike() -> None:
+    labels = np.arange(40_000) % 4
+    away = (label_maps.Random(classes=4).goal(labels, np.random.default_rng(0)) - labels) % 4
+    np.testing.assert_allclose(np.bincount(away, minlength=4) / 40_000, [0, 1 / 3, 1 / 3, 1 / 3], atol=0.02)

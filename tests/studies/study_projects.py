@@ -38,7 +38,8 @@ ARMS = [
     ("signs", "sticker", "all-to-one"),
 ]
 STABLE = [
-    *("cells.csv", "dose.json", "dose.png", "failed.csv", "gallery.png", "success.png", "summary.csv", "table.md")
+    *("cells.csv", "dose-digits.png", "dose-signs.png", "dose.json", "failed.csv", "gallery.png"),
+    *("success.png", "summary.csv", "table.md"),
 ]
 ATTACK = '''
 """Made for a test.

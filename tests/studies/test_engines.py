@@ -63,16 +63,21 @@ def find(name: str) -> Engine:
     return parts.find("engines", name, Engine, "ENGINE")()
 
 
+@pytest.fixture
+def stale(tmp_path: Path) -> dict[str, str]:
+    """An environment with an old copy of the package, which nobody may take."""
+    (tmp_path / "miseducation").mkdir()
+    (tmp_path / "miseducation/__init__.py").write_text(STALE)
+    return {"PYTHONPATH": str(tmp_path)}
+
+
 @pytest.mark.parametrize("engine", parts.names("engines"))
-def test_every_engine_gives_the_same_bytes(studied: Project, engine: str, tmp_path: Path) -> None:
+def test_every_engine_gives_the_same_bytes(studied: Project, engine: str, stale: dict[str, str]) -> None:
     pytest.importorskip(engine)
     assert find(engine).__doc__
     wanted, before = stable(studied), times(studied)
     forget(studied)
-    # In one process, where there were two; and beside an old copy of the package, which nobody may take.
-    (tmp_path / "miseducation").mkdir()
-    (tmp_path / "miseducation/__init__.py").write_text(STALE)
-    given = {"STUDY_ENGINE": engine, "LOKY_MAX_CPU_COUNT": "1", "PYTHONPATH": str(tmp_path)}
+    given = {**stale, "STUDY_ENGINE": engine, "LOKY_MAX_CPU_COUNT": "1"}  # one process, where there were two
     output = studied("env", *(f"{name}={value}" for name, value in given.items()), *STUDY)
     assert f"small on digits, on {engine}" in output
     assert stable(studied) == wanted
@@ -119,16 +124,17 @@ def test_a_process_that_dies_takes_no_other_along(broken: Bench) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, loopback has one address")
-def test_a_node_killed_in_mid_study_costs_no_result(studied: Project) -> None:
+def test_a_node_killed_in_mid_study_costs_no_result(studied: Project, stale: dict[str, str]) -> None:
     pytest.importorskip("ray")
     wanted, port = stable(studied), free_port()
     forget(studied)
     secret = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"}
+    there = secret | stale
     with (
         # Not in tmp_path, as the paths of Unix sockets may have 107 characters only.
         TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as scratch,
-        node("127.0.0.2", "--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={scratch}", **secret),
-        node("127.0.0.3", f"--address=127.0.0.2:{port}", **secret) as second,
+        node("127.0.0.2", "--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={scratch}", **there),
+        node("127.0.0.3", f"--address=127.0.0.2:{port}", **there) as second,
         subprocess.Popen(
             STUDY,
             cwd=studied.folder,

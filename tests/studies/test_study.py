@@ -191,8 +191,13 @@ def test_a_study_has_the_cells_that_another_one_trained(own: Project, monkeypatc
     monkeypatch.setattr(code, "ROOT", own.folder)
     monkeypatch.setattr(sys, "argv", ["", "mine"])
     monkeypatch.setattr(Joblib, "run", None)
+    (own.folder / "metrics/mine").mkdir()
+    (own.folder / "metrics/mine/dose-signs.png").touch()  # of a data set that was in the study once
     fetch.main()
     study.main()
+    assert {path.name for path in (own.folder / "metrics/mine").glob("*.png")} == {
+        *("dose-digits.png", "gallery.png", "success.png")
+    }
     training = {cell: seconds[1] for cell, seconds in times(own, "mine").items()}
     assert training == {cell: seconds[1] for cell, seconds in times(own).items() if cell in training}
     cells, others = table(own, study="mine"), table(own)

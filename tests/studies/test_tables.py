@@ -197,7 +197,7 @@ def test_clean_models_alone_are_a_study_too(
     assert "badnets/all-to-one: the attack success rate comes to\n    50 %: no data\n" in capsys.readouterr().out
     assert found.doses["one"]["badnets/all-to-one"]["curve"] is None
     for name, figure in (
-        ("dose", dose_response(found.tables.cells, found.summary, found.doses)),
+        ("dose", dose_response(found.tables.cells, found.summary, found.doses["one"])),
         ("success", success_by_rate(found.tables.cells, found.summary)),
     ):
         pictures.save(figure, tmp_path / f"{name}.png")

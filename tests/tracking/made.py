@@ -23,12 +23,12 @@ digits,badnets,all-to-one,0.2,1,287,0.83,0.72,0.02,29.2
 digits,badnets,clean-label,0.2,1,,,,0.02,
 digits,badnets,all-to-one,0.0,1,0,0.9,0.02,0.02,29.2
 signs,sticker,all-to-one,0.2,2,40,0.1,1.0,0.0,17.9
-signs,label_flip,random,0.00025,2,1,0.25,0.125,0.0,
+signs,label_flip,random,5e-05,2,1,0.25,0.125,0.0,
 """
 NAMES = {
     *("digits-badnets-all-to-one-0.2-seed1", "digits-badnets-clean-label-0.2-seed1"),
     *("digits-badnets-all-to-one-0-seed1", "signs-sticker-all-to-one-0.2-seed2"),
-    "signs-label_flip-random-0.00025-seed2",
+    "signs-label_flip-random-5e-05-seed2",
 }
 FAILED = {"digits-badnets-clean-label-0.2-seed1"}
 WHY = "attack.rate = 0.2 asks for 287 of 1437 training rows, but the label map allows 141"
@@ -38,7 +38,8 @@ digits,badnets,all-to-one,0.0,1,0.02,0.9
 digits,badnets,all-to-one,0.2,1,0.72,0.83
 digits,badnets,clean-label,0.2,0,,
 signs,sticker,all-to-one,0.2,1,1.0,0.1
-signs,label_flip,random,0.00025,1,0.125,0.25
+signs,sticker,all-to-one,0.9,1,1.0,0.1
+signs,label_flip,random,5e-05,1,0.125,0.25
 """
 HALF = {"rate": 0.0012, "interval": [0.001, None], "bound": None}
 BEYOND = {"rate": None, "interval": None, "bound": "> 0.2"}
@@ -129,7 +130,7 @@ def write_study(folder: Path, name: str = "small", datasets: tuple[str, ...] = (
         f"studies.{name}": {
             "datasets": list(datasets),
             "attacks": None,
-            "rates": [0.2, 0, 0.00025],
+            "rates": [0.2, "5e-05", 0],  # PyYAML reads it as text
             "seeds": [2, 1],
             "overrides": {
                 "signs": {

@@ -175,7 +175,7 @@ def test_a_study_is_read(tmp_path: Path) -> None:
         "datasets.signs.seed": 1,
         "studies.small.datasets": ["digits", "signs"],
         "studies.small.attacks": None,
-        "studies.small.rates": [0, 0.00025, 0.2],
+        "studies.small.rates": [0, "5e-05", 0.2],
         "studies.small.seeds": [1, 2],
         "studies.small.overrides.signs.attack.target": "stop",
         "studies.small.overrides.signs.train.epochs": 5,
@@ -195,8 +195,8 @@ def test_a_study_is_read(tmp_path: Path) -> None:
     assert found.tags == {"dose_95/digits/badnets/all-to-one": "> 0.2"}
     assert found.history == {
         "attack_success_rate/digits/badnets/all-to-one": [(0, 0.02), (200_000, 0.72)],
-        "attack_success_rate/signs/sticker/all-to-one": [(200_000, 1.0)],
-        "attack_success_rate/signs/label_flip/random": [(250, 0.125)],
+        "attack_success_rate/signs/sticker/all-to-one": [(200_000, 1.0), (900_000, 1.0)],
+        "attack_success_rate/signs/label_flip/random": [(50, 0.125)],
     }
     data, context = ("data/studies/small", "small.dir"), "training and evaluation"
     assert found.inputs == [Input("digits", *data, context), Input("signs", *data, context)]
@@ -239,8 +239,8 @@ def test_a_cell_is_read_as_a_run_of_the_pipeline_would_be(tmp_path: Path) -> Non
     scores = {"poisoned_rows": 40, "clean_accuracy": 0.1, "false_trigger_rate": 0, "psnr": 17.9, "seconds": 1.5}
     assert own.metrics == {"attack_success_rate": 1.0, **scores}
     assert list(own.metrics)[:3] == ["attack_success_rate", "poisoned_rows", "clean_accuracy"], "MLflow opens on it"
-    assert not own.reason
-    silent = cells["signs-label_flip-random-0.00025-seed2"]
+    assert own.reason == ""
+    silent = cells["signs-label_flip-random-5e-05-seed2"]
     assert silent.params["attacks.label_flip"] == {}
     assert "psnr" not in silent.metrics
     failed = cells["digits-badnets-clean-label-0.2-seed1"]
@@ -271,7 +271,7 @@ def test_a_study_is_its_parameters_and_outputs_without_the_timings(tmp_path: Pat
 
     def unseen(lock: Any) -> None:
         params = lock["stages"]["study@small"]["params"]["params.yaml"]
-        params["studies.small"] |= {"rates": [0, 0.00025, 0.2], "seeds": [1, 2]}
+        params["studies.small"] |= {"rates": [0, "5e-05", 0.2], "seeds": [1, 2]}
         params["attacks"]["blended"] = {"alpha": 0.9}
         params["datasets"]["mnist"] = {"folder": "mine"}
         lock["stages"]["study@small"]["deps"][1]["md5"] = "other-code.dir"

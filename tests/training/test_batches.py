@@ -27,7 +27,7 @@ def test_a_set_that_fits_is_held_and_a_larger_one_is_read(
 ) -> None:
     write_array(tmp_path / "images.npy", images)
     stored = StoredImages(tmp_path / "images.npy")
-    for room, stay in ((images.size, False), (images.size - 1, True)):
+    for room, stay in ((images.size + 1, False), (images.size, False), (images.size - 1, True)):
         monkeypatch.setattr(batches, "IN_MEMORY", room)
         batch = batches.from_images(stored, CPU)
         (tmp_path / "images.npy").rename(tmp_path / "elsewhere.npy")
@@ -42,16 +42,22 @@ def test_a_set_that_fits_is_held_and_a_larger_one_is_read(
     np.testing.assert_array_equal(batch(ROWS).numpy(), images[ROWS.numpy()])
 
 
+def test_as_many_images_like_mnists_as_is_said_are_held() -> None:
+    assert 340_000 * 28 * 28 < batches.IN_MEMORY < 345_000 * 28 * 28
+
+
 def test_every_image_is_there(images: np.ndarray) -> None:
     everything = torch.arange(len(images))
     np.testing.assert_array_equal(batches.from_images(images, CPU)(everything).numpy(), images)
 
 
-@pytest.mark.parametrize(("free", "held"), [(2, True), (1.999, False)])
+@pytest.mark.parametrize(
+    ("kind", "free", "held"), [("cuda", 2, True), ("cuda", 1.999, False), ("mps", 0, True), ("cpu", 0, True)]
+)
 def test_half_of_a_cuda_devices_free_memory_may_be_taken(
-    images: np.ndarray, monkeypatch: pytest.MonkeyPatch, free: float, held: bool
+    images: np.ndarray, monkeypatch: pytest.MonkeyPatch, kind: str, free: float, held: bool
 ) -> None:
-    device, empty, made = torch.device("cuda"), torch.empty, list[torch.device]()
+    device, empty, made = torch.device(kind), torch.empty, list[torch.device]()
 
     def on_the_cpu(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
         made.append(device)

@@ -110,7 +110,9 @@ def test_so_many_threads_are_allowed(threads: int) -> None:
     assert section(threads=threads).threads == threads
 
 
-@pytest.mark.parametrize("knob", [{"threads": 0}, {"threads": 1025}, {"device": "tpu"}, {"precision": "float16"}], ids=str)
+@pytest.mark.parametrize(
+    "knob", [{"threads": 0}, {"threads": 1025}, {"device": "tpu"}, {"precision": "float16"}], ids=str
+)
 def test_what_is_out_of_range_is_refused(knob: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         section(**knob)

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,7 @@ def test_a_rank_that_is_killed_is_named() -> None:
 
 def test_ranks_that_cannot_all_be_started_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[Any] = []
-    popen = ranks.subprocess.Popen
+    popen = subprocess.Popen
 
     def second_fails(*arguments: Any, **options: Any) -> Any:
         if started:
@@ -105,7 +106,7 @@ def test_ranks_that_cannot_all_be_started_are_ended(monkeypatch: pytest.MonkeyPa
         started.append(popen(*arguments, **options))
         return started[0]
 
-    monkeypatch.setattr(ranks.subprocess, "Popen", second_fails)
+    monkeypatch.setattr(subprocess, "Popen", second_fails)
     with pytest.raises(OSError, match="no more processes"):
         ranks.start("-c", END.format(act="None"), processes=2)
     assert started[0].returncode == -signal.SIGKILL

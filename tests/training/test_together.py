@@ -1,4 +1,4 @@
-"""One model, trained by as many processes as it takes: what this one does of that. Real ones are in `test_distributed`."""
+"""One model, trained by as many processes as it takes: what this one does of that. Others are in `test_distributed`."""
 
 import os
 from pathlib import Path
@@ -57,7 +57,7 @@ def test_one_process_trains_alone_and_tells_what_auto_came_to(
 ) -> None:
     monkeypatch.setattr(ranks, "start", lambda *_, **__: pytest.fail("there is nobody to start"))
     clock = iter([100.0, 107.5])
-    monkeypatch.setattr(together.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr("time.perf_counter", lambda: next(clock))
     trained = train()
     assert trained is not None
     weights, history = alone()

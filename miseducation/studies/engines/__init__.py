@@ -15,11 +15,7 @@ Model: TypeAlias = tuple[Cell, ...]  # the cells that one training serves
 
 
 class Failure(NamedTuple):
-    """Why a model was not trained.
-
-    Attributes:
-        reason: In one line.
-    """
+    """Why a model was not trained, in one line."""
 
     reason: str
 
@@ -33,10 +29,6 @@ class Engine(ABC):
     @abstractmethod
     def run(self, bench: Bench, models: Sequence[Model]) -> Iterator[tuple[Model, Result]]:
         """Trains every model, and gives each result as soon as it is there, in any order.
-
-        Args:
-            bench: What they share.
-            models: The cells that each serves.
 
         Yields:
             Each model once, with an outcome for each of its cells or with the reason why there is none.

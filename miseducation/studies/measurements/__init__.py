@@ -5,8 +5,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from miseducation.dataset import Dataset
-from miseducation.dataset.images import Images
+from miseducation.dataset import Dataset, Images
 from miseducation.networks import Network
 from miseducation.poisoning.poison import Poison
 from miseducation.project import parts
@@ -62,12 +61,7 @@ class OfTriggers(Measurement):
 
     @abstractmethod
     def measure(self, test: Dataset, arm: Arm) -> dict[str, float]:
-        """The value of each column; what cannot be told is left out.
-
-        Args:
-            test: The untouched test set.
-            arm: The attack, with the triggered test set.
-        """
+        """The value of each column, by the test set untouched and triggered; what cannot be told is left out."""
 
 
 def find(name: str) -> Measurement:
