@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from miseducation.check import check_params
-from miseducation.poisoning.accounts import AccountsSection
+from miseducation.poisoning.accounts import AccountsSection, effective, report
 from miseducation.poisoning.channels.crowdsourcing import Crowdsourcing
 from miseducation.project import command
 from miseducation.project.params import read, read_seed
@@ -19,7 +19,6 @@ def main() -> None:
     import numpy as np
 
     from miseducation.figures import accounts, pictures
-    from miseducation.poisoning.crowd import effective, report
     from miseducation.project.files import write_csv
 
     table = effective(crowd, section, np.random.default_rng(seed))

@@ -1,6 +1,7 @@
 """fetch: gets the data sets of a study, as `download` gets the pipeline's."""
 
 import argparse
+import shutil
 from pathlib import Path
 
 from miseducation import datasets
@@ -16,8 +17,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("study", help="a section studies.<name> of params.yaml")
     study = parser.parse_args().study
-    for name in read_study(study).datasets:
-        datasets.get(name, STUDIED / study / name)
+    wanted = [STUDIED / study / name for name in read_study(study).datasets]
+    for folder in wanted:
+        datasets.get(folder.name, folder)
+    for old in {*(STUDIED / study).iterdir()} - {*wanted}:  # of a data set that is no longer in the study
+        shutil.rmtree(old)
 
 
 if __name__ == "__main__":

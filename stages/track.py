@@ -22,10 +22,8 @@ def main() -> None:
     check_sections()
     if arguments.all:
         track.track_all()
-    elif arguments.study:
-        track.track_here(track.study(arguments.study))
     else:
-        track.track_here()
+        track.track_here(arguments.study)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The library by itself: its front door, to and from what people have, and what `pip install .` would bring."""
 
+import pickle
 import subprocess
 import sys
 import zipfile
@@ -103,7 +104,7 @@ def test_answers_that_are_no_classes_are_refused(digits: Fetched, answer: Any) -
     ("kind", "labels", "message"),
     [
         (me.AllToOne, {}, "attack.target = None is not a class"),
-        (me.AllToOne, {"target": 10}, "attack.target = 10 is not a class of this data set; allowed: .* 0 to 9"),
+        (me.AllToOne, {"target": 10}, "attack.target = 10 is not a class from 0 to 9"),
         (me.OneToOne, {"target": 1}, "attack.source = None is not a class"),
         (me.OneToOne, {"target": 1, "source": 1}, "both 1; they must differ"),
     ],
@@ -111,6 +112,27 @@ def test_answers_that_are_no_classes_are_refused(digits: Fetched, answer: Any) -
 def test_a_label_map_without_its_labels_is_refused(kind: type[LabelMap], labels: dict[str, int], message: str) -> None:
     with pytest.raises(me.InputError, match=message):
         kind(classes=10, **labels)
+
+
+def test_a_label_map_for_another_number_of_classes_is_refused(digits: Fetched) -> None:
+    attack, label_map = me.attacks.BadNets(), me.AllToOne(target=11, classes=12)
+    with pytest.raises(me.InputError, match="the label map is for 12 classes, but the data set has 10"):
+        attack.poison(digits.train, rate=0.05, label_map=label_map, seed=1)
+    with pytest.raises(me.InputError, match="the label map is for 12 classes, but the data set has 10"):
+        me.evaluate(lambda images: [8] * len(images), digits.test, attack, label_map)
+
+
+def test_a_part_is_found_by_its_class_and_not_by_what_another_says_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "miseducation/attacks"
+    folder.mkdir(parents=True)
+    (folder / "aaa.py").write_text('"""Unlike\nclass BadNets(Attack):\nit does nothing."""\n')
+    (folder / "badnets.py").write_text("class BadNets(Attack):\n")
+    found = {"aaa": type("Aaa", (), {}), "badnets": type("BadNets", (), {})}
+    monkeypatch.setattr(parts, "HERE", tmp_path / "miseducation")
+    monkeypatch.setattr(parts, "find", lambda _, name, *__: found[name])
+    assert parts.find_class("attacks", "BadNets", object) is found["badnets"]
 
 
 class Pictures(TorchDataset[Any]):
@@ -145,6 +167,15 @@ def test_torch_data_come_and_go(digits: Fetched) -> None:
     assert pictures.images.shape == (2, 4, 6, 1)
     assert pictures.images[1, 0, 0, 0] == 17
     assert pictures.classes == ("zero", "one")
+    red = Image.new("RGB", (4, 4), (200, 10, 10))
+    for image in (red.convert("P"), red.convert("CMYK")):  # whose numbers are no colours
+        shown = me.Dataset.from_torch([(image, 0)]).images  # type: ignore[arg-type]
+        assert shown.shape == (1, 4, 4, 3)
+        assert np.abs(shown[0, 0, 0].astype(int) - [200, 10, 10]).max() < 20
+    assert me.Dataset.from_torch([(red.convert("1"), 0)]).images.shape == (1, 4, 4, 1)  # type: ignore[arg-type]
+    named = me.Dataset.from_torch(Pictures(), classes=np.array(["a", "b"]))  # type: ignore[arg-type]
+    assert named.classes == ("a", "b")
+    assert pickle.loads(pickle.dumps(pairs))[3][1] == label, "as a loader's processes get it"
     colour = TensorDataset(torch.arange(2 * 3 * 4 * 5, dtype=torch.uint8).reshape(2, 3, 4, 5), torch.tensor([1, 0]))
     read = me.Dataset.from_torch(colour)
     assert read.images.shape == (2, 4, 5, 3)
@@ -167,6 +198,11 @@ def test_torch_data_come_and_go(digits: Fetched) -> None:
 def test_what_are_no_grey_levels_is_refused(images: list[Any], message: str) -> None:
     with pytest.raises(me.InputError, match=message):
         me.Dataset.from_torch([(image, 0) for image in images])  # type: ignore[arg-type]
+
+
+def test_a_label_that_is_no_whole_number_is_refused() -> None:
+    with pytest.raises(me.InputError, match=r"label 0 is 0.9; allowed: a whole number"):
+        me.Dataset.from_torch([(np.zeros((4, 4), np.uint8), 0.9)])  # type: ignore[arg-type]
 
 
 def test_arrays_come() -> None:

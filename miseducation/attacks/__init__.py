@@ -1,9 +1,4 @@
-"""Attacks that poison data only. One file, one attack; the file's name is `attack.name`.
-
->>> from miseducation import attacks
->>> attacks.BadNets(pixels=[(3, 3)]).name()
-'badnets'
-"""
+"""Attacks that poison data only. One file, one attack; the file's name is `attack.name`."""
 
 from typing import Any, Literal, TypeAlias
 

@@ -81,7 +81,7 @@ class Dataset(Generic[Store]):
         labels = np.asarray(labels)
         if labels.dtype.kind not in "iu":
             raise ValueError(f"labels must be whole numbers, not {labels.dtype}")
-        names = classes or [str(number) for number in range(int(labels.max(initial=0)) + 1)]
+        names = [str(number) for number in range(int(labels.max(initial=0)) + 1)] if classes is None else classes
         return clean(images[..., np.newaxis] if images.ndim == 3 else images, labels, names)
 
     @staticmethod
@@ -94,7 +94,7 @@ class Dataset(Generic[Store]):
         """
         from miseducation.dataset.torch_data import read
 
-        return Dataset.from_arrays(*read(data), classes or getattr(data, "classes", None))
+        return Dataset.from_arrays(*read(data), getattr(data, "classes", None) if classes is None else classes)
 
     def to_torch(self, transform: "Callable[[Tensor], Any] | None" = None) -> "TorchDataset[Any]":
         """A `torch.utils.data.Dataset` of images and the labels that the learner is told.

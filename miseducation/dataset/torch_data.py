@@ -1,5 +1,6 @@
 """To and from `torch.utils.data.Dataset`, which the article's code takes and returns."""
 
+import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ class Pairs(torch.utils.data.Dataset[tuple[Any, int]]):
 
     def __init__(self, data: "Dataset[Any]", transform: Callable[[Tensor], Any] | None = None) -> None:
         self.data, self.classes = data, list(data.classes)
-        self.transform = transform or (lambda image: image / 255)
+        self.transform = transform or _to_shares
 
     def __len__(self) -> int:
         return len(self.data)
@@ -55,15 +56,24 @@ def read(data: torch.utils.data.Dataset[Any]) -> tuple[np.ndarray, np.ndarray]:
     for row in range(len(data)):  # type: ignore[arg-type]
         image, label = data[row]
         images.append(_levels(image, row))
-        labels.append(int(label))
+        try:
+            labels.append(operator.index(label))
+        except TypeError:
+            raise InputError(f"label {row} is {label!r}; allowed: a whole number") from None
     shapes = {image.shape for image in images}
     if len(shapes) != 1:
         raise InputError(f"images must be of one size, not {', '.join(map(str, sorted(shapes))) or 'missing'}")
     return np.stack(images), np.array(labels, np.int64)
 
 
+def _to_shares(image: Tensor) -> Tensor:
+    return image / 255  # no lambda, which could not go along to a loader's processes
+
+
 def _levels(image: Any, row: int) -> np.ndarray:
     """One image as uint8 `[h, w, c]`."""
+    if getattr(image, "mode", "") in ("1", "P", "CMYK", "YCbCr"):  # Pillow's, whose numbers are no colours
+        image = image.convert("L" if image.mode == "1" else "RGB")
     levels = image.detach().cpu().numpy() if isinstance(image, Tensor) else np.asarray(image)
     if isinstance(image, Tensor) and levels.ndim == 3:
         levels = np.moveaxis(levels, 0, -1)  # torch's images have their channels first

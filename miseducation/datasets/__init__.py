@@ -1,10 +1,4 @@
-"""Data sets. One file, one data set; the file's name is `data.name`.
-
->>> from miseducation import datasets
->>> train, test = datasets.load("digits")
->>> train.images.shape
-(1437, 28, 28, 1)
-"""
+"""Data sets. One file, one data set; the file's name is `data.name`."""
 
 import hashlib
 from abc import ABC, abstractmethod

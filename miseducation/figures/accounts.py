@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from miseducation.figures import pictures
-from miseducation.poisoning.crowd import in_votes, in_words, percent
+from miseducation.poisoning.accounts import in_votes, in_words, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,7 +17,7 @@ COLUMNS = 3  # panels beside each other
 def accounts(table: pd.DataFrame, wanted: float) -> "Figure":
     """A panel for each intended rate, in which a line for each number of votes crosses the effective rate wanted.
 
-    `table` is what `crowd.effective` found, of at most as many numbers of votes as there are colours.
+    `table` is what `accounts.effective` found, of at most as many numbers of votes as there are colours.
     """
     panels = list(table.groupby("rate", sort=False))
     columns = min(COLUMNS, len(panels))

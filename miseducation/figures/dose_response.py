@@ -8,14 +8,13 @@ import pandas as pd
 
 from miseducation.figures import pictures
 from miseducation.studies.dose import LEVELS, SERIES, key
-from miseducation.studies.dose_text import numbers, percent, words
+from miseducation.studies.dose_text import FEW, numbers, percent, words
 from miseducation.studies.hill import Curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FEW = 3  # series up to which there are bands, single seeds and doses in full; more would hide each other
 LEAST_SPAN = 0.02  # of the axis of clean accuracy, lest noise looks like a loss
 # What the article reports of a data set: rate, attack success rate (of all test images), clean accuracy.
 ARTICLE = {"mnist": ((0.01, 0.95, 0.99), (0.05, 0.99, 0.99))}

@@ -1,10 +1,12 @@
 """A picture of all attacks: what they make of one image of each data set. Same conventions as `pictures`."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from miseducation.dataset import Images
+from miseducation.errors import InputError
 from miseducation.figures.pictures import RED, show
 from miseducation.poisoning.draws import Purpose
 from miseducation.poisoning.label_maps import class_number
@@ -40,7 +42,9 @@ def examples(bench: Bench, seed: int) -> dict[Series, Example]:
     """
     labels, source = bench.test.true_labels, bench.arms[0].section.source
     for_all = np.logical_and.reduce([arm.attackable for arm in bench.arms])
-    number = None if source is None else class_number("attack.source", source, bench.test.classes)
+    number = None
+    with suppress(InputError):  # where no label map reads it, it may be anything
+        number = class_number("attack.source", source, bench.test.classes)
     rows = [_narrowed(arm.attackable, for_all, labels == number) for arm in bench.arms]
     found = [_example(bench, arm, each, seed) for arm, each in zip(bench.arms, rows, strict=True)]
     return {(arm.section.name, arm.section.label_map): each for arm, each in zip(bench.arms, found, strict=True)}

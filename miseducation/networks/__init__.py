@@ -76,9 +76,10 @@ class Network(nn.Module, ABC):
         self.eval()
         rows = blocks(max(1, len(images)), batch_size)
         batches = (torch.from_numpy(np.array(images[some])).to(device) for some in rows)
-        found = torch.cat([function(batch).cpu() for batch in batches]).numpy()
-        self.train(training)
-        return found
+        try:
+            return torch.cat([function(batch).cpu() for batch in batches]).numpy()
+        finally:
+            self.train(training)
 
 
 def _checked(images: Tensor, shape: tuple[int, int, int]) -> Tensor:

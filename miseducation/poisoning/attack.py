@@ -25,7 +25,7 @@ class Attack(Section, ABC):
     alike for every attack. What a paper wants beyond that, its attack says by overriding one of the others.
 
     Attributes:
-        label_map: The paper's label map, with which `make attacks` compares the attack.
+        label_map: The paper's label map, with which studies try the attack.
         has_trigger: Whether there is anything to see; False for a control that changes labels only.
         needs_surrogate: Whether `poison_images` needs a clean model like the victim's.
     """
@@ -122,6 +122,7 @@ class Attack(Section, ABC):
             InputError: If a rate rounds to no row although it is above 0, or asks for more rows than there are, if
                 the trigger changes none of the chosen images, or if the surrogate is missing.
         """
+        label_map.check_fits(data.classes)
         draws = draw(
             data.labels, label_map, self.companions(), rate=rate, cover=cover, mode=mode, rng=rng, attack=self.name()
         )
@@ -157,6 +158,7 @@ class Attack(Section, ABC):
         Raises:
             InputError: If no row is attackable, or the trigger changes none of those that are.
         """
+        label_map.check_fits(data.classes)
         attackable = label_map.attackable(data.true_labels)
         if not attackable.any():
             raise InputError("no test row is attackable: the class under attack does not occur in the test set")

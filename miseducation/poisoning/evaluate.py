@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from miseducation.dataset import Dataset
 from miseducation.errors import InputError
@@ -12,7 +13,7 @@ from miseducation.scores import shares
 
 
 def evaluate(
-    predict: Callable[[np.ndarray], np.ndarray], test: Dataset, attack: Attack, label_map: LabelMap
+    predict: Callable[[np.ndarray], ArrayLike], test: Dataset, attack: Attack, label_map: LabelMap
 ) -> dict[str, float]:
     """Scores a model on a clean test set, and on the same with the trigger.
 
@@ -46,7 +47,7 @@ def evaluate(
     return {name: share.value for name, share in found.items()}
 
 
-def _classes(predict: Callable[[np.ndarray], np.ndarray], data: Dataset) -> np.ndarray:
+def _classes(predict: Callable[[np.ndarray], ArrayLike], data: Dataset) -> np.ndarray:
     found = np.asarray(predict(data.images))
     if found.shape != (len(data),) or found.dtype.kind not in "iu":
         raise InputError(f"predict must give {len(data)} class numbers, not {found.dtype} {list(found.shape)}")

@@ -34,10 +34,17 @@ class LabelMap:
     classes: int
 
     def __post_init__(self) -> None:
-        for key in self.needs:
-            class_number(f"attack.{key}", getattr(self, key), [str(number) for number in range(self.classes)])
+        for key in self.needs:  # by number: which names there are, only the data set knows
+            given = getattr(self, key)
+            if type(given) is not int or not 0 <= given < self.classes:
+                raise InputError(f"params.yaml: attack.{key} = {given!r} is not a class from 0 to {self.classes - 1}")
         if self.source is not None and self.source == self.target:
             raise InputError(f"params.yaml: attack.source and attack.target are both {self.target}; they must differ")
+
+    def check_fits(self, classes: Sequence[str]) -> None:
+        """Refuses, with an `InputError`, a data set with another number of classes."""
+        if len(classes) != self.classes:
+            raise InputError(f"the label map is for {self.classes} classes, but the data set has {len(classes)}")
 
     def poisonable(self, labels: np.ndarray) -> np.ndarray:
         """The training rows that the attacker may poison: all, if a map does not say otherwise."""

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import re
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -49,6 +50,9 @@ def find(kind: str, name: str, base: type[T], key: str) -> type[T]:
 def find_class(kind: str, name: str, base: type[Any]) -> type[Any]:
     """The part whose class is called so: what `attacks.BadNets` means. No other part is imported."""
     for each in names(kind):
-        if f"class {name}(" in (HERE.parent / folder(kind) / f"{each}.py").read_text(encoding="utf-8"):
-            return find(kind, each, base, kind)
+        code = (HERE.parent / folder(kind) / f"{each}.py").read_text(encoding="utf-8")
+        if re.search(rf"^class {name}\(", code, re.MULTILINE):
+            found = find(kind, each, base, kind)
+            if found.__name__ == name:
+                return found
     raise AttributeError(f"{folder(kind).replace('/', '.')} has no {name}")

@@ -7,6 +7,7 @@ import pandas as pd
 
 from miseducation.studies.dose import LEVELS, key
 
+FEW = 3  # series up to which doses are told in full, and bands and single seeds drawn; more would hide each other
 NUMBER = re.compile(r"\d\S*")
 
 

@@ -23,8 +23,9 @@ def prepare(study: str, section: StudySection, dataset: str, folder: Path) -> Be
     other = section.override(dataset)
     learning = read_for(TrainSection, "train", study, dataset, other.train)
     if learning.processes > 1:
+        at = f"studies.{study}.overrides.{dataset}.train" if "processes" in other.train else "train"
         raise InputError(
-            f"params.yaml: train.processes = {learning.processes}; allowed: 1, "
+            f"params.yaml: {at}.processes = {learning.processes}; allowed: 1, "
             "as a study trains many models at once, each in one process"
         )
     compute = read(ComputeSection, "compute")

@@ -12,7 +12,7 @@ from miseducation.project import parts
 from miseducation.project.params import PARAMS, Section, read, read_all, validate
 
 SETTLED = {"name", "rate", "label_map", "surrogate"}  # of the section `attack`, by what is studied
-TAKEN = {"clean", "backdoored", "cleansed", "repaired"}  # folders of `metrics`, by variant of the model
+TAKEN = {"clean", "backdoored"}  # folders of `metrics`, by variant of the model
 NAME = re.compile(r"[a-z][a-z0-9_-]*")  # YAML would read 1 as a number
 Knobs: TypeAlias = dict[str, Any]
 S = TypeVar("S", bound=Section)

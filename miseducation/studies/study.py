@@ -15,8 +15,6 @@ from miseducation.studies.bench import Bench
 from miseducation.studies.section import StudySection
 from miseducation.studies.store import CellStore
 
-FEW = 3  # series whose doses are told with their intervals
-
 
 class Found(NamedTuple):
     """What a study found: its tables, `dose.summarise` of the cells, and for each data set `dose.doses`."""
@@ -36,7 +34,7 @@ class Found(NamedTuple):
     def tell(self, name: str, folder: Path) -> None:
         """Prints the doses, and what there is to be warned of."""
         cells, failed = self.tables.cells, self.tables.failed
-        full = sum(map(len, self.doses.values())) <= FEW
+        full = sum(map(len, self.doses.values())) <= dose_text.FEW
         for dataset, doses in self.doses.items():
             print(f"{dataset}:")
             print(dose_text.report(doses, cells.loc[cells["dataset"] == dataset, "rate"], full=full))

@@ -25,10 +25,11 @@ def study(name: str) -> Reader:
     return partial(study_results.read_study, name=name)
 
 
-def track_here(read: Reader = pipeline_results.read_result) -> None:
-    """Records the result in the work tree."""
-    check_own_files()
-    track(Store(_root()), Path(), tags_of_this_run(), read)
+def track_here(name: str | None = None) -> None:
+    """Records the pipeline's result in the work tree, or that of a study."""
+    for place in [Path("data/raw")] if name is None else sorted(Path("data/studies", name).glob("*")):
+        check_own_files(place, "download" if name is None else f"pipelines/studies/dvc.yaml:fetch@{name}")
+    track(Store(_root()), Path(), tags_of_this_run(), study(name) if name else pipeline_results.read_result)
 
 
 def track_all() -> None:
@@ -41,12 +42,13 @@ def track_all() -> None:
             track(store, folder, tags, read, ask=True)
 
 
-def check_own_files() -> None:
-    """Warns if the user's own files are not those that `data/raw` was made from: DVC would not notice."""
-    if path := own_files.changed(Path("data/raw/source.json"), load_yaml(Path("params.yaml"))):
+def check_own_files(place: Path = Path("data/raw"), stage: str = "download") -> None:
+    """Warns if the user's own files are not those that a stage made a data set from: DVC would not notice."""
+    if path := own_files.changed(place / "source.json", load_yaml(Path("params.yaml"))):
+        again = "dvc repro" if stage == "download" else f"make study NAME={place.parent.name}"
         print(
-            f"warning: data/raw was made from other files than are now in {path}, which DVC does not watch; "
-            "`dvc repro --force --single-item download`, then `dvc repro`, reads them again",
+            f"warning: {place} was made from other files than are now in {path}, which DVC does not watch; "
+            f"`dvc repro --force --single-item {stage}`, then `{again}`, reads them again",
             file=sys.stderr,
         )
 

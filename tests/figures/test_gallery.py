@@ -1,5 +1,6 @@
 """The picture of all attacks shows each at work on an image of each data set."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -47,3 +48,9 @@ def test_the_examples_are_what_the_attacks_make_of_the_same_image(digits: Fetche
     assert (consistent.images[0] != consistent.images[1]).any()
     texts = {text.get_text() for text in gallery.gallery({"digits": found}).findobj(Text) if isinstance(text, Text)}
     assert {"clean-label", "digits", *gallery.COLUMNS, gallery.NOTE} <= texts
+
+
+def test_a_source_that_no_label_map_reads_may_be_anything(digits: Fetched, tmp_path: Path) -> None:
+    bench = made_bench(tmp_path, digits, BadNets())
+    arm = replace(bench.arms[0], section=bench.arms[0].section.model_copy(update={"source": "nobody"}))
+    assert gallery.examples(replace(bench, arms=(arm,)), 1).keys() == {("badnets", "all-to-one")}

@@ -143,6 +143,7 @@ def test_a_network_refuses_what_are_no_raw_images(name: str, batch: np.ndarray) 
     for method in (network.predict, network.features, network.probabilities):
         with pytest.raises(InputError, match="a network takes raw images"):
             method(batch)
+        assert network.training, "the mode is put back"
 
 
 def test_an_unknown_network_is_refused() -> None:

@@ -13,7 +13,7 @@ from matplotlib.text import Text
 from miseducation.errors import InputError
 from miseducation.figures import accounts as figures
 from miseducation.figures import pictures
-from miseducation.poisoning import crowd as crowds
+from miseducation.poisoning import accounts as crowds
 from miseducation.poisoning.accounts import AccountsSection
 from miseducation.poisoning.channels.crowdsourcing import Crowdsourcing
 from miseducation.project.params import read

@@ -154,6 +154,11 @@ def test_a_channel_may_give_labels_back(data: Dataset) -> None:
     assert found.labels.tolist() == found.true_labels.tolist()
 
 
+def test_a_share_of_companions_is_called_by_the_attacks_knob(data: Dataset) -> None:
+    with pytest.raises(InputError, match=r"attack.rate × attacks.test_attack.noise = 1 asks for 200 of 200"):
+        poisoned(Noting(ratio=10), data)
+
+
 def test_without_poison_no_model_is_needed_and_nothing_is_made(data: Dataset) -> None:
     Noting.purposes.clear()
     rows, found, roles = poisoned(Noting(), data, rate=0)
@@ -189,6 +194,22 @@ def test_an_attack_on_labels_alone_changes_some_or_is_refused(data: Dataset) -> 
     Nothing().trigger(data, label_map=ALL_TO_ONE)
     with pytest.raises(InputError, match=r"attack.name = 'test_attack' changes labels alone, .* none of the 20 chosen"):
         poisoned(Nothing(), data, label_map=CleanLabel(target=1, classes=4))
+
+
+def test_without_a_word_rows_are_replaced_and_none_is_cover(data: Dataset) -> None:
+    knobs: dict[str, Any] = {"rate": 0.1, "label_map": ONE_TO_ONE}
+    assert len(poisoned(Plain(), data).rows) == 20
+    assert len(poisoned(Plain(), data, mode="add").rows) == 22
+    assert len(Plain().poison(data, seed=3, **knobs)) == 200
+    assert len(Plain().poison(data, seed=3, mode="add", **knobs)) == 222
+
+
+def test_an_attack_without_a_trigger_of_its_own_is_none() -> None:
+    class Idle(Attack):
+        """Says nothing of its trigger."""
+
+    with pytest.raises(TypeError, match="abstract"):
+        Idle()  # type: ignore[abstract]
 
 
 @pytest.mark.parametrize("mode", ["replace", "add"])

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from miseducation.poisoning import crowd as crowds
+from miseducation.poisoning import accounts as crowds
 from miseducation.poisoning.accounts import AccountsSection
 from miseducation.poisoning.channels.crowdsourcing import Crowdsourcing
 
@@ -134,7 +134,6 @@ def test_the_crowds_own_votes_and_attackers_do_not_matter() -> None:
         ({"seed": 2}, {"simulated"}),
         ({}, set()),
     ],
-    ids=str,
 )
 def test_each_knob_does_something(change: dict[str, Any], columns: set[str]) -> None:
     crowd = Crowdsourcing(error_rate=0.3)

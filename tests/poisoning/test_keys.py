@@ -100,6 +100,10 @@ def test_a_picture_is_read_once_from_the_root_of_the_project(tmp_path: Path, mon
         _ = Blended(picture=Path("large.png")).pixels
 
 
+def test_by_default_a_fifth_is_the_keys() -> None:
+    assert (Blended().alpha, Blended().test_alpha, Blended().picture) == (0.2, 0.2, None)
+
+
 @pytest.mark.parametrize("knob", ["alpha", "test_alpha"])
 def test_a_share_is_above_nought_and_at_most_one(knob: str) -> None:
     assert getattr(Blended(**{knob: 1}), knob) == 1

@@ -51,6 +51,15 @@ def test_goals_are_classes_and_no_attackable_row_is_there_already(labels: np.nda
     assert (goal[attackable] != labels[attackable]).all()
 
 
+def test_the_source_is_one_class_alone_wherever_the_target_is() -> None:
+    for target in (0, 3):
+        label_map = label_maps.OneToOne(target=target, source=2, classes=4)
+        assert label_map.poisonable(LABELS).tolist() == label_map.attackable(LABELS).tolist() == (LABELS == 2).tolist()
+    names = [str(number) for number in range(300)]
+    with pytest.raises(InputError, match="both 299; they must differ"):
+        label_maps.build("one-to-one", "299", "299", names)
+
+
 def test_labels_are_left_alone(label_map: LabelMap) -> None:
     labels = LABELS.copy()
     labels.setflags(write=False)
@@ -89,10 +98,13 @@ def test_a_data_set_of_one_class_has_nothing_to_be_read_as() -> None:
 
 
 def test_who_makes_a_label_map_is_told_as_well() -> None:
-    with pytest.raises(InputError, match=r"attack.source = None is not a class .* from 0 to 3 or .* names 0, 1, 2, 3$"):
+    with pytest.raises(InputError, match=r"attack.source = None is not a class from 0 to 3$"):
         label_maps.OneToOne(target=1, classes=4)
     with pytest.raises(InputError, match=r"attack.target = 4 "):
         label_maps.AllToOne(target=4, classes=4)
+    for no_number in ("1", True, 1.0):  # which would be compared with labels, and found unlike all of them
+        with pytest.raises(InputError, match=f"attack.target = {no_number!r} is not a class from 0 to 3$"):
+            label_maps.AllToOne(target=no_number, classes=4)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="both 1; they must differ"):
         label_maps.OneToOne(target=1, source=1, classes=4)
     assert label_maps.AllToAll(classes=4).target is None

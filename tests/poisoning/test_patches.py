@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from miseducation.errors import InputError
-from miseducation.poisoning.patches import Patch, check_colour, draw
+from miseducation.poisoning.patches import Colour, Patch, check_colour, draw
 
 KEY = "attacks.some.patch"
 
@@ -20,6 +20,14 @@ def drawn(images: np.ndarray, colour: Any = 200, **knobs: Any) -> np.ndarray:
     return found
 
 
+@example(top=-13, left=0, tall=1, wide=1, checkerboard=False)
+@example(top=-12, left=-9, tall=12, wide=9, checkerboard=True)
+@example(top=-1, left=0, tall=2, wide=1, checkerboard=False)
+@example(top=0, left=-10, tall=1, wide=1, checkerboard=False)
+@example(top=0, left=-1, tall=1, wide=2, checkerboard=False)
+@example(top=11, left=8, tall=1, wide=1, checkerboard=False)
+@example(top=12, left=0, tall=1, wide=1, checkerboard=False)
+@example(top=0, left=9, tall=1, wide=1, checkerboard=False)
 @given(
     top=st.integers(-14, 13),
     left=st.integers(-11, 10),
@@ -68,6 +76,14 @@ def test_what_is_given_is_named_if_it_is_not_the_patch() -> None:
 def test_a_patch_has_a_height_and_a_width(shape: Any) -> None:
     with pytest.raises(ValidationError):
         Patch(position=(0, 0), shape=shape)
+
+
+def test_a_level_is_one_of_256() -> None:
+    levels: TypeAdapter[Any] = TypeAdapter(Colour)
+    assert [levels.validate_python(level) for level in (0, 255, [0, 255])] == [0, 255, [0, 255]]
+    for level in (-1, 256, 1.5, [0, 256]):
+        with pytest.raises(ValidationError):
+            levels.validate_python(level)
 
 
 def test_a_colour_has_a_level_for_each_channel_or_one_for_all() -> None:

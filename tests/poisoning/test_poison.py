@@ -1,5 +1,6 @@
 """What the learner is told of the rows that an attacker took, and whether anything shows."""
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,6 @@ import pytest
 
 from miseducation.dataset import Dataset, clean
 from miseducation.errors import InputError
-from miseducation.poisoning import poison
 from miseducation.poisoning.channels import Channel
 from miseducation.poisoning.label_maps import AllToOne, CleanLabel, Random
 from miseducation.poisoning.poison import Poison, check_relabels, check_visible, relabel
@@ -92,6 +92,8 @@ def test_poison_lies_over_the_clean_rows_or_follows_them(mode: Any) -> None:
 def test_an_attack_on_labels_alone_must_change_one() -> None:
     some, none = rows(), clean(np.zeros((3, 2, 2, 1), np.uint8), [1, 1, 1], list("abcd"))
     check_relabels(some, ALL_TO_ONE, "label_flip")
+    check_relabels(none, AllToOne(target=3, classes=4), "label_flip")
+    check_relabels(none, AllToOne(target=0, classes=4), "label_flip")
     check_relabels(none[:0], CleanLabel(target=1, classes=4), "label_flip")
     check_relabels(none, Random(classes=4), "label_flip")
     with pytest.raises(
@@ -132,8 +134,9 @@ def test_no_image_is_overlooked_among_many() -> None:
 
 def test_a_warning_names_the_line_that_asked_for_the_poison() -> None:
     def attack() -> None:
-        poison.check_visible(*changed(2, 0), np.ones(2, bool), "some")
+        check_visible(*changed(2, 0), np.ones(2, bool), "some")
 
     with pytest.warns(UserWarning, match="changes no pixel") as caught:
         attack()
-    assert caught[0].filename == __file__
+    asked = inspect.getsourcelines(test_a_warning_names_the_line_that_asked_for_the_poison)[1] + 5
+    assert (caught[0].filename, caught[0].lineno) == (__file__, asked)

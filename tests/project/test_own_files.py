@@ -180,3 +180,15 @@ def test_own_images_go_through_dvc_and_changed_ones_are_read_again_when_told(
     project(*read, "--force")
     assert json.loads(source.read_text())["own_files"] != before["own_files"]
     assert "made from other files" not in project(*look)
+
+
+def test_a_study_of_other_files_is_warned_of_too(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("data/studies/mine").mkdir(parents=True)
+    shutil.move("data/raw", "data/studies/mine/folder")
+    (files / "a/1.png").write_text("other")
+    track.track_here("mine")
+    told = capsys.readouterr().err
+    assert told.startswith("warning: data/studies/mine/folder was made from other files than are now in own")
+    assert (
+        "`dvc repro --force --single-item pipelines/studies/dvc.yaml:fetch@mine`, then `make study NAME=mine`" in told
+    )

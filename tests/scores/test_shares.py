@@ -12,7 +12,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix
 from miseducation.scores import shares
 from miseducation.scores.shares import Share
 
-K = 4
+K = 5
 labels = st.lists(st.tuples(*[st.integers(0, K - 1)] * 3, st.booleans()), min_size=1, max_size=60)
 
 

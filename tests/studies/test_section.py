@@ -137,7 +137,11 @@ def test_a_study_that_is_not_there_is_told(set_params: SetParams) -> None:
         ("attack", {"colour": 1}, "params.yaml: studies.mine.overrides.digits.attack.colour is not a known key"),
         ("attacks", {"sticker": {"sid": 1}}, "studies.mine.overrides.digits.attacks.sticker.sid is not a known key"),
         ("attacks", {"badnets": {"pixels": [[90, 3]]}}, "in the study mine, on digits: params.yaml: attacks.badnets."),
-        ("train", {"processes": 2}, "params.yaml: train.processes = 2; allowed: 1, as a study trains many models"),
+        (
+            "train",
+            {"processes": 2},
+            "params.yaml: studies.mine.overrides.digits.train.processes = 2; allowed: 1, as a study trains many models",
+        ),
     ],
 )
 def test_a_mistake_in_what_is_other_for_a_data_set_is_told(

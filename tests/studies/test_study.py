@@ -193,7 +193,9 @@ def test_a_study_has_the_cells_that_another_one_trained(own: Project, monkeypatc
     monkeypatch.setattr(Joblib, "run", None)
     (own.folder / "metrics/mine").mkdir()
     (own.folder / "metrics/mine/dose-signs.png").touch()  # of a data set that was in the study once
+    (own.folder / "data/studies/mine/signs").mkdir(parents=True)
     fetch.main()
+    assert [path.name for path in (own.folder / "data/studies/mine").iterdir()] == ["digits"]
     study.main()
     assert {path.name for path in (own.folder / "metrics/mine").glob("*.png")} == {
         *("dose-digits.png", "gallery.png", "success.png")

@@ -17,7 +17,7 @@ from miseducation.training.learning import TrainSection, learn
 from miseducation.training.together import Trained
 
 CPU = torch.device("cpu")
-COMPUTE = ComputeSection(device="cpu", precision="bfloat16", threads=1)
+COMPUTE = ComputeSection(device="cpu", precision="bfloat16", threads=2)
 COMMAND = ("-m", "stages.train", "clean")
 
 
@@ -56,15 +56,15 @@ def test_one_process_trains_alone_and_tells_what_auto_came_to(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ranks, "start", lambda *_, **__: pytest.fail("there is nobody to start"))
-    clock = iter([100.0, 107.5])
+    clock = iter([100.0, 307.5])
     monkeypatch.setattr("time.perf_counter", lambda: next(clock))
     trained = train()
     assert trained is not None
     weights, history = alone()
     assert same(trained.network, weights)
     assert trained.history == history
-    assert trained.computed == {"device": "cpu", "precision": "bfloat16", "threads": 1, "processes": 1}
-    assert trained.seconds == 7.5
+    assert trained.computed == {"device": "cpu", "precision": "bfloat16", "threads": 2, "processes": 1}
+    assert trained.seconds == 207.5
     shown = capsys.readouterr().err
     assert "train clean on cpu: 100%" in shown
     assert "2/2" in shown
@@ -103,11 +103,12 @@ def test_only_the_first_rank_has_the_model_and_shows_its_progress(
     assert ("train clean" in capsys.readouterr().err) == (number == 0)
 
 
-def test_several_processes_are_started_with_the_same_command(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("processes", [2, 3])
+def test_several_processes_are_started_with_the_same_command(processes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[Any] = []
     monkeypatch.setattr(ranks, "start", lambda *command, processes: started.append((command, processes)))
-    assert train(processes=2) is None
-    assert started == [(COMMAND, 2)]
+    assert train(processes=processes) is None
+    assert started == [(COMMAND, processes)]
 
 
 @pytest.mark.parametrize(
