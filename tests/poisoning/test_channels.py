@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from miseducation import attacks
 from miseducation.attacks import Attack
@@ -25,6 +26,7 @@ from miseducation.errors import InputError
 from miseducation.figures.pictures import gallery
 from miseducation.poisoning import label_maps
 from miseducation.poisoning.channels import Channel
+from miseducation.poisoning.channels._votes import Voted
 from miseducation.poisoning.channels.crowdsourcing import Crowdsourcing
 from miseducation.poisoning.channels.web import Web
 from miseducation.poisoning.poison import Poison
@@ -244,10 +246,38 @@ def test_what_is_at_the_end_of_its_range_is_allowed(cls: type[Channel], knob: st
     assert [getattr(cls(**{knob: value}), knob) for value in (least, most)] == [least, most]
 
 
+def test_the_defaults_are_what_is_shipped(in_folder: Path) -> None:
+    for name in NAMES:
+        assert part(name)() == attacks.channel(name)
+
+
+def test_a_mistake_in_one_knob_is_no_mistake_in_the_next() -> None:
+    for knobs in ({"votes": 0, "workers": 1, "attackers": 1}, {"workers": 0, "attackers": 10**6}):
+        with pytest.raises(ValidationError) as error:
+            Crowdsourcing(**knobs)
+        assert [problem["loc"] for problem in error.value.errors()] == [(next(iter(knobs)),)]
+
+
+def test_a_channel_that_does_not_say_what_passes_is_none() -> None:
+    class Idle(Channel):
+        def probability(self, wants_truth: bool, classes: int) -> float:
+            return 1.0
+
+    class Untold(Channel):
+        def passes(self, wants_truth: np.ndarray, classes: int, rng: np.random.Generator) -> np.ndarray:
+            return wants_truth
+
+    lacking: list[Any] = [Idle, Untold, Voted]
+    for cls in lacking:
+        with pytest.raises(TypeError, match="abstract"):
+            cls()
+
+
 def test_all_workers_may_be_asked_and_all_may_be_the_attackers() -> None:
     least = Crowdsourcing(workers=1, attackers=1, votes=1)
     assert least.accounts() == (1, 1)
     assert Crowdsourcing(workers=1001, attackers=0, votes=1001).accounts() == (1001, 0)
+    assert Crowdsourcing(workers=10**6, attackers=10**6).accounts() == (10**6, 10**6)
     assert Web(votes=7).accounts() == (7, 0)
 
 

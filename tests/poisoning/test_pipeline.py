@@ -8,9 +8,10 @@ import pytest
 
 from miseducation.check import check_params
 from miseducation.errors import InputError
-from tests.conftest import Project, copy_pipelines, ran
+from tests.conftest import PROJECT, Project, copy_pipelines, ran
 
 NEEDING = {"name": "label_consistent", "label_map": "clean-label", "rate": 0.05}
+ACCOUNTS, OUTPUTS = "pipelines/accounts/dvc.yaml", ("metrics/accounts.csv", "metrics/accounts.png")
 CROWD = {"workers": 1000, "attackers": 100, "votes": 3, "error_rate": 0}
 
 
@@ -59,3 +60,31 @@ def test_a_missing_surrogate_is_told_before_any_work(in_folder: Any, set_params:
     set_params("attack.surrogate", "none")
     set_params("attack.rate", 0)
     check_params()
+
+
+def test_accounts_are_a_pipeline_of_their_own(project: Project) -> None:
+    project("dvc", "checkout", ACCOUNTS)  # nothing stands in the way of who never ran it
+    project.set_params(accounts={"rows": 1000})
+    output = project("dvc", "repro", ACCOUNTS)
+    assert ran(output) == [f"{ACCOUNTS}:accounts"]
+    assert "5 % are intended: 200 (1 vote), 288 (3 votes)" in output
+    first = [(project.folder / path).read_bytes() for path in OUTPUTS]
+    assert all(path in project("git", "status", "--porcelain", "metrics") for path in OUTPUTS), "they belong into git"
+
+    # What it does not read leaves it alone.
+    project.set_params(attack={"rate": 0.03}, channels={"crowdsourcing": {**CROWD, "attackers": 7, "votes": 5}})
+    assert not ran(project("dvc", "repro", ACCOUNTS))
+
+    # A mistake in what it reads costs no result.
+    project.set_params(accounts={"votes": [1, 1001]})
+    refused = project("dvc", "repro", ACCOUNTS, fails=True)
+    assert ran(refused) == [f"{ACCOUNTS}:accounts"]
+    assert "allowed: 1 to channels.crowdsourcing.workers = 1000" in refused
+    assert "Traceback" not in refused
+    assert [(project.folder / path).read_bytes() for path in OUTPUTS] == first
+
+
+def test_make_runs_the_accounts() -> None:
+    makefile = (PROJECT / "Makefile").read_text()
+    assert "\naccounts: " in makefile
+    assert f"dvc repro {ACCOUNTS}" in makefile

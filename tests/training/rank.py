@@ -88,9 +88,10 @@ def wait(folder: Path) -> None:
 
 
 def fail(folder: Path) -> None:
-    """Rank 1 has a defect while rank 0 waits for it."""
+    """Rank 1 has a defect when rank 0 has long been done, and waits for it to leave the group."""
+    (folder / f"{os.getpid()}.pid").touch()
+    time.sleep(0.5 * ranks.number())
     assert not ranks.number(), "a defect"
-    wait(folder)
 
 
 if __name__ == "__main__":
@@ -99,3 +100,4 @@ if __name__ == "__main__":
     act = {"train": train, "wait": wait, "fail": fail}[sys.argv[1]]
     with distributed.joined(CPU):
         act(Path(sys.argv[2]))
+    Path(sys.argv[2], f"{ranks.number()}.left").touch()

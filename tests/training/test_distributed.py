@@ -127,6 +127,7 @@ def test_a_process_that_fails_says_so_once_and_for_all(
         ranks.start("-m", "tests.training.rank", "fail", str(tmp_path), processes=2)
     told = capfd.readouterr().err
     assert told.count("Traceback") == told.count("AssertionError: a defect") == 1
+    assert not list(tmp_path.glob("*.left")), "none goes on as if all had succeeded"
     assert not alive(tmp_path)
 
 
