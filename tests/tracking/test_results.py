@@ -109,7 +109,7 @@ def test_what_lies_beside_a_result_is_not_taken_along(tmp_path: Path) -> None:
 def test_code_is_no_part_of_a_result_but_params_and_outputs_are(tmp_path: Path) -> None:
     key = read_result(write_result(tmp_path)).key
     replace(tmp_path / "dvc.lock", "md5: code", "md5: other-code")
-    change(tmp_path / "dvc.lock", lambda lock: lock["stages"].update(poison=lock["stages"].pop("poison")))
+    change(tmp_path / "dvc.lock", lambda lock: lock["stages"].update(download=lock["stages"].pop("download")))
     write(tmp_path, {"models/backdoored/training.json": "{}"})
     assert read_result(tmp_path).key == key
     replace(tmp_path / "dvc.lock", "rate: 0.01", "rate: 0.05")

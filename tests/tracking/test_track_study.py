@@ -17,6 +17,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
+from miseducation.tracking import recorder
 from miseducation.tracking.recorder import CELL, KEY, PARENT, REASON
 from miseducation.tracking.runs import Store
 from miseducation.tracking.study_results import read_study
@@ -215,6 +216,20 @@ def test_what_the_user_deleted_stays_deleted(short: Store, monkeypatch: pytest.M
     assert len(families(short.uri, ViewType.ALL)[1]) == len(SHORT)
 
 
+def test_a_store_is_asked_for_all_cells_however_many(short: Store) -> None:
+    track(short, short.root, {}, READ)
+    parent, many = check(short.uri, SHORT), 1_100  # MLflow gives a thousand runs if it is not asked for more
+    with closing(sqlite3.connect(short.root / "mlflow.db")) as database, database:
+        columns = ", ".join(name for _, name, *_ in database.execute("PRAGMA table_info(runs)") if name != "run_uuid")
+        copy = f"INSERT INTO runs (run_uuid, {columns}) SELECT ?, {columns} FROM runs WHERE run_uuid = ?"
+        database.executemany(copy, [(str(number), parent.info.run_id) for number in range(many)])
+        tags = [(key, str(number), str(number)) for number in range(many) for key in (CELL, PARENT)]
+        database.executemany("INSERT INTO tags (key, value, run_uuid) VALUES (?, ?, ?)", tags)
+        database.execute("UPDATE tags SET value = ? WHERE key = ?", [parent.info.run_id, PARENT])
+    client = MlflowClient(short.uri)
+    assert len(recorder._recorded_cells(client, parent.info.experiment_id, parent.info.run_id)) == many + len(SHORT)
+
+
 def test_cells_that_the_store_lost_are_told(
     short: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -288,8 +303,8 @@ def test_a_server_gets_each_result_once_and_the_rest_when_it_was_away(
     root, names = write_result(short.root), widen(short.root, 20)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
     away = Store(root)
-    with ThreadPoolExecutor(1) as recorder:
-        recording = recorder.submit(track, away, root, {}, READ)
+    with ThreadPoolExecutor(1) as pool:
+        recording = pool.submit(track, away, root, {}, READ)
         wait_for_cells(short)
         server.kill()
         recording.result(120)
@@ -342,7 +357,7 @@ UNDONE = {f"digits-badnets-clean-label-0.2-seed{seed}" for seed in (1, 2)}
 
 
 @pytest.fixture(scope="module")
-def studied(prepare: Prepare, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def studied(prepare: Prepare, empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A copy in which a small study has run; the tests go on from there, one after the other."""
 
     def make(folder: Path) -> Project:
@@ -353,6 +368,7 @@ def studied(prepare: Prepare, tmp_path_factory: pytest.TempPathFactory) -> Proje
             train={"epochs": 1},
         )
         project.commit()
+        shutil.copy(empty_store, folder / "mlflow.db")
         project.environment["LOKY_MAX_CPU_COUNT"] = "1"
         assert ran(project("dvc", "repro", TARGET)) == STAGES
         project.commit()
