@@ -5,13 +5,22 @@ PORT ?= 5000
 MODE ?= short
 ENGINE ?= joblib
 
-BIN := $(abspath $(VENV))/bin
+ifneq ($(words $(VENV)),1)
+$(error VENV = $(VENV) has a space, which make does not allow there)
+endif
+ifneq ($(findstring %,$(abspath $(VENV))),)
+$(error MLflow does not run from an environment with a % in its path; name another, as VENV=/some/path)
+endif
+BIN := $(VENV)/bin
 # dvc.yaml says `python -m stages.…`, so the environment's own python has to be found first.
-export PATH := $(BIN):$(PATH)
-# No telemetry, no update checks; DVC's are switched off in .dvc/config.
+export PATH := $(abspath $(VENV))/bin:$(PATH)
+# No telemetry, no update checks; DVC's are switched off in .dvc/config, which after Ctrl-C it may look for in vain.
+export DVC_NO_ANALYTICS := true
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# With it, Python would not find the stages in the folder that they are run in.
+unexport PYTHONSAFEPATH
 
 .PHONY: repro no-scm scenario study sweep attacks accounts test lint ui article scenarios bench clean help
 
@@ -19,9 +28,13 @@ repro: no-scm  ## Run what is out of date: download, poison, train, evaluate, re
 	$(BIN)/dvc repro
 	@$(BIN)/python -m miseducation.commands.summary
 
-no-scm: $(VENV)/.installed  # DVC wants to be told whether there is git
-	@if [ ! -e .git ]; then $(BIN)/dvc config --local core.no_scm true; \
+# DVC wants to be told where there is no git; a folder that a repository around it ignores is no part of that. It looks
+# where it is, whatever a hook of git says.
+no-scm: $(VENV)/.installed
+	@if [ ! -e .git ] && { told=$$(env -u GIT_DIR -u GIT_WORK_TREE -u GIT_INDEX_FILE git check-ignore . 2>&1); [ $$? -ne 1 ]; }; \
+	then case $$told in *safe.directory*) echo "$$told" >&2; exit 1;; esac; $(BIN)/dvc config --local core.no_scm true; \
 	elif grep -qs no_scm .dvc/config.local; then $(BIN)/dvc config --local --unset core.no_scm; fi
+	@find dvc.lock pipelines/*/dvc.lock .dvc/tmp/rwlock -empty -delete 2>/dev/null || true  # DVC was killed while it wrote them
 
 scenario: $(VENV)/.installed  ## Run a named set of parameters as an experiment: make scenario NAME=street-signs
 	@$(BIN)/python -m miseducation.commands.scenario $(NAME)

@@ -8,7 +8,7 @@ from miseducation.attacks import AttackSection, attack, channel
 from miseducation.check import check_params
 from miseducation.dataset.disk import load_raw, save_poisoned, save_triggered
 from miseducation.poisoning import label_maps
-from miseducation.project import command
+from miseducation.project import command, own_files
 from miseducation.project.params import read, read_seed
 
 RAW, POISONED, MODELS = Path("data/raw"), Path("data/poisoned"), Path("models")
@@ -19,6 +19,7 @@ def main() -> None:
     section, seed = read(AttackSection, "attack"), read_seed()
     chosen, train, test = attack(section.name), load_raw(RAW, "train"), load_raw(RAW, "test")[:]
     label_map = label_maps.build(section.label_map, section.target, section.source, train.classes)
+    digests = own_files.digests(f"attacks.{section.name}", chosen.model_dump())  # first: tells what changes meanwhile
     surrogate = None
     if chosen.needs_surrogate and section.surrogate != "none":
         from miseducation.poisoning.surrogate import Surrogate  # torch, which other attacks need not wait for
@@ -37,7 +38,7 @@ def main() -> None:
     )
     triggered, attackable = chosen.trigger(test, label_map=label_map)
     save_poisoned(POISONED, rows, poisoned, roles=roles, added=section.mode == "add")
-    save_triggered(POISONED, triggered, attackable)
+    save_triggered(POISONED, triggered, attackable, digests)
     done = {"replace": "changed", "add": "added to"}[section.mode]
     counts = ", ".join(f"{(roles == role).sum()} {role}" for role in dict.fromkeys(["poison", *roles.tolist()]))
     print(f"{section.name}: rows {done} {len(train)} training rows: {counts}")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from miseducation.check import check_params
 from miseducation.project import command
+from miseducation.project.files import write_json
 from miseducation.studies.section import read_study
 
 STUDIED, METRICS = Path("data/studies"), Path("metrics")
@@ -19,11 +20,14 @@ def main() -> None:
 
     from miseducation.figures import dose_response, gallery, pictures, success_by_rate
     from miseducation.studies import study
-    from miseducation.studies.prepare import prepare
+    from miseducation.studies.prepare import digests, prepare
 
     benches = {each: prepare(name, section, each, STUDIED / name / each) for each in section.datasets}
     found = study.run(name, section, benches)
     found.write(name, folder)
+    (folder / "own_files.json").unlink(missing_ok=True)
+    if watched := digests(name, section, benches):
+        write_json(folder / "own_files.json", watched)
     cells, summary, doses = found.tables.cells, found.summary, found.doses
     for each, its_doses in doses.items():
         own, means = (table[table["dataset"] == each] for table in (cells, summary))

@@ -12,9 +12,9 @@ from miseducation.project.params import Section, read
 
 __all__ = ["Attack", "AttackSection", "attack", "channel"]
 
-# Strict, lest true become 1. It is what YAML makes of a class called yes, however DVC writes it.
+# Strict: true is no class number.
 ClassLabel: TypeAlias = StrictInt | StrictStr | None
-CLASS_LABEL = "a class name or number, or null; by number if it is called yes, no, on, off, true or false"
+CLASS_LABEL = "a class name or number, or null; in quotes if the name looks like a number, true, false or null"
 
 
 class AttackSection(Section):

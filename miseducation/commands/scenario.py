@@ -7,20 +7,20 @@ import argparse
 import json
 import re
 import shlex
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from miseducation.commands.summary import table
 from miseducation.errors import InputError
-from miseducation.project.git import experiments, git, keep_experiment
+from miseducation.project.command import run as run_command
+from miseducation.project.git import baseline, experiments, keep_experiment
+from miseducation.project.interruptions import attend
 from miseducation.project.params import PARAMS, read_all
 
 SCENARIOS = Path("scenarios")
+NO_TEXT = ("true", "false", "null", "nan", "inf")  # for `-S`, if they have no quotes
 PARTS = ("attacks", "channels", "datasets")  # which have sections of their own
 
 
@@ -57,27 +57,29 @@ def run(name: str, changes: dict[str, Any], *, quiet: bool = False) -> tuple[dic
         Its scores and their intervals, as in `metrics/evaluation.json` and `metrics/intervals.json`.
 
     Raises:
-        InputError: If there is no git commit to start from.
+        InputError: If there is no git commit to start from, or DVC does not keep the experiment.
     """
-    import dvc.api
+    from dvc.repo import Repo
 
-    baseline, *_ = git("rev-parse", "HEAD") or [""]
-    if not baseline:
-        raise InputError("an experiment starts from a git commit, but here is none: git init, git add ., git commit")
-    earlier = experiments().get((baseline, name))
-    if earlier:
-        _run(["dvc", "exp", "remove", name], quiet=quiet)
+    start = baseline()
+    earlier = experiments().get((start, name))
     try:
+        if earlier:
+            _run(["dvc", "exp", "remove", name], quiet=quiet)
         _run(command(name, changes), quiet=quiet)
+        commit = experiments().get((start, name))
+        if not commit:
+            raise InputError(f"DVC ran the experiment {name}, but did not keep it; above it may say why")
     except BaseException:
         if earlier:
-            keep_experiment(baseline, name, earlier)
+            keep_experiment(start, name, earlier)
         raise
-    # By commit, as a branch may have the same name. Not metrics_show, which wants them in the work tree, too.
-    commit = experiments()[baseline, name]
-    scores, intervals = (
-        json.loads(dvc.api.read(f"metrics/{file}.json", rev=commit)) for file in ("evaluation", "intervals")
-    )
+    # By commit, as a branch may have the same name. Not metrics_show, which wants them in the work tree, too; nor
+    # dvc.api.read, which finds nothing where the project is a folder of a larger repository.
+    with Repo() as repo, repo.switch(commit):
+        scores, intervals = (
+            json.loads(repo.dvcfs.read_text(f"metrics/{file}.json")) for file in ("evaluation", "intervals")
+        )
     return scores, intervals
 
 
@@ -106,16 +108,16 @@ def _knobs(content: dict[str, Any], section: str = "") -> Iterator[tuple[str, An
 
 
 def _plain(value: Any) -> str:
-    """A value as `-S` understands it: as YAML in one line, but with quotes of another kind."""
+    """A value as `-S` understands it: much like JSON in one line, but with quotes of another kind."""
     if isinstance(value, str):
-        if re.fullmatch(r"[A-Za-z_][\w./-]*", value, re.ASCII) and yaml.safe_load(value) == value:
+        if re.fullmatch(r"[A-Za-z_][\w./-]*", value, re.ASCII) and value.lower() not in NO_TEXT:
             return value
         return "'" + re.sub(r"(\\*)(?='|$)", r"\1\1", value).replace("'", r"\'") + "'"
     if isinstance(value, list):
         return f"[{', '.join(map(_plain, value))}]"
     if isinstance(value, dict):
         return f"{{{', '.join(f'{key}: {_plain(each)}' for key, each in value.items())}}}"
-    return yaml.safe_dump(value).removesuffix("...\n").strip()
+    return json.dumps(value).replace("Infinity", "inf")
 
 
 def _describe(name: str) -> str:
@@ -125,14 +127,10 @@ def _describe(name: str) -> str:
 
 def _run(arguments: list[str], *, quiet: bool) -> None:
     print("$", shlex.join(arguments).replace(" -S ", " \\\n    -S "), end="\n" if quiet else "\n\n", flush=True)
-    stdout, stderr = (subprocess.PIPE, subprocess.STDOUT) if quiet else (None, None)
-    done = subprocess.run(arguments, stdout=stdout, stderr=stderr, text=True, check=False)
-    if done.returncode:
-        sys.exit(done.stdout if quiet else done.returncode)
+    status, output = attend(arguments, quiet=quiet)
+    if status:
+        sys.exit(output if quiet else status)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        sys.exit(f"error: {error}")
+    run_command(main)

@@ -3,18 +3,15 @@
 import sys
 
 from miseducation.check import check_params
-from miseducation.errors import InputError
+from miseducation.project import command
 from miseducation.studies.section import read_study
 
 
 def main() -> None:
-    """Ends with one line if there is no such study, or something in `params.yaml` is wrong."""
-    try:
-        read_study(sys.argv[1] if len(sys.argv) > 1 else "")
-        check_params()
-    except InputError as error:
-        sys.exit(f"error: {error}")
+    """Raises an `InputError` if there is no such study, or something in `params.yaml` is wrong."""
+    read_study(sys.argv[1] if len(sys.argv) > 1 else "")
+    check_params()
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

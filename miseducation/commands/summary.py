@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from miseducation.project import command
 from miseducation.project.files import read_json
 from miseducation.tracking.runs import Store
 
@@ -51,4 +52,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -1,15 +1,23 @@
 """How a data set lies on the disk: `data/raw`, and `data/poisoned`, which holds only what differs from it."""
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from miseducation.dataset.images import Images, StoredImages
+from miseducation.dataset import names
+from miseducation.dataset.images import Images, StoredImages, read_stored
 from miseducation.dataset.labelled import Dataset, clean, overlay
-from miseducation.project.files import read_array, read_json, write_array, write_csv, write_json
+from miseducation.errors import InputError
+from miseducation.project import foreign
+from miseducation.project.files import write_array, write_csv, write_json
+
+LINE = 1000  # bytes of a line in a manifest at most
 
 
 def save_raw(folder: Path, train: Dataset, test: Dataset) -> None:
@@ -23,14 +31,18 @@ def save_raw(folder: Path, train: Dataset, test: Dataset) -> None:
 
 
 def load_raw(folder: Path, split: str) -> Dataset[Images]:
-    """Reads one split, "train" or "test", of `data/raw`; the images stay on the disk."""
-    labels, boxes = np.array(read_array(folder / f"{split}_labels.npy")), folder / f"{split}_boxes.npy"
-    return clean(
-        StoredImages(folder / f"{split}_images.npy"),
-        labels,
-        read_json(folder / "classes.json"),
-        np.array(read_array(boxes)) if boxes.is_file() else None,
-    )
+    """Reads one split, "train" or "test", of `data/raw`; the images stay on the disk.
+
+    What this and the other functions here read may be a stranger's: an `InputError` if it is none of ours, or damaged.
+    """
+    with _reading(folder):
+        images, boxes = StoredImages(folder / f"{split}_images.npy"), folder / f"{split}_boxes.npy"
+        return clean(
+            images,
+            _rows(folder / f"{split}_labels.npy", np.int64, len(images)),
+            _read_classes(folder),
+            _rows(boxes, np.float32, len(images), 4, 2) if boxes.is_file() else None,
+        )
 
 
 def save_poisoned(
@@ -52,39 +64,95 @@ def save_poisoned(
 
 def read_manifest(folder: Path) -> pd.DataFrame:
     """`manifest.csv`, a line per row that the attacker changed or added: row, true_label, label, role, added."""
-    return pd.read_csv(folder / "manifest.csv", dtype={"role": str, "added": bool})
+    return _read_manifest(folder, "", {"role": str, "added": bool})
 
 
 def load_pairs(raw: Path, folder: Path, places: np.ndarray) -> tuple[Dataset, Dataset]:
     """Some rows of the manifest, int64 `[k]` from 0, before and after the attack."""
-    manifest, images = read_manifest(folder).iloc[places], StoredImages(folder / "images.npy")[places]
-    before = load_raw(raw, "train")[manifest["row"].to_numpy(np.int64)]
-    return before, replace(before, images=images, labels=manifest["label"].to_numpy(np.int64))
+    manifest, train = read_manifest(folder), load_raw(raw, "train")
+    with _reading(folder):
+        images = _changed(folder, manifest, len(train))[places]
+        before = train[manifest["row"].to_numpy()[places]]
+        return before, replace(before, images=images, labels=manifest["label"].to_numpy()[places])
 
 
 def load_poisoned(raw: Path, folder: Path) -> Dataset[Images]:
     """The training set as the victim gets it, with the poisoned rows in place, or at the end; it stays on the disk."""
-    manifest = read_manifest(folder)
-    rows, labels = (manifest[name].to_numpy(np.int64) for name in ("row", "label"))
-    return overlay(
-        load_raw(raw, "train"), rows, StoredImages(folder / "images.npy"), labels, manifest["added"].to_numpy()
-    )
+    manifest, train = read_manifest(folder), load_raw(raw, "train")
+    with _reading(folder):
+        rows, labels, added = (manifest[name].to_numpy() for name in ("row", "label", "added"))
+        return overlay(train, rows, _changed(folder, manifest, len(train)), labels, added)
 
 
-def save_triggered(folder: Path, triggered: Dataset, attackable: np.ndarray) -> None:
-    """Writes `test_manifest.csv` and `test_images.npy`: what `Attack.trigger` returns."""
+def save_triggered(
+    folder: Path, triggered: Dataset, attackable: np.ndarray, digests: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Writes `test_manifest.csv` and `test_images.npy`: what `Attack.trigger` returns.
+
+    The digests of files that the attack used, by the keys of the knobs that name them, are columns of their own.
+    """
     write_array(folder / "test_images.npy", triggered.images)
-    manifest = _manifest(np.arange(len(triggered)), triggered).assign(attackable=attackable)
+    manifest = _manifest(np.arange(len(triggered)), triggered).assign(attackable=attackable, **digests)
     write_csv(folder / "test_manifest.csv", manifest)
 
 
 def load_triggered(raw: Path, folder: Path) -> tuple[Dataset, np.ndarray]:
     """The triggered test set and its attackable rows, as `save_triggered` took them."""
-    manifest = pd.read_csv(folder / "test_manifest.csv")
-    labels, true_labels = (manifest[name].to_numpy(np.int64) for name in ("label", "true_label"))
-    images, classes = read_array(folder / "test_images.npy"), tuple(read_json(raw / "classes.json"))
-    triggered = Dataset(images, labels, true_labels, np.ones(len(images), dtype=bool), classes)
-    return triggered, manifest["attackable"].to_numpy(bool)
+    manifest = _read_manifest(folder, "test_", {"attackable": bool})
+    labels, true_labels, attackable = (manifest[name].to_numpy() for name in ("label", "true_label", "attackable"))
+    with _reading(folder):
+        images: np.ndarray = read_stored(folder / "test_images.npy", np.uint8, 4)
+        if images.shape != StoredImages(raw / "test_images.npy").shape:
+            raise InputError(f"{folder / 'test_images.npy'} must hold as many and as large images as are in {raw}")
+        triggered = Dataset(images, labels, true_labels, np.ones(len(images), dtype=bool), _read_classes(raw))
+    return triggered, attackable
+
+
+@contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+    """Makes a ValueError of what does not fit each other in a folder an `InputError` that names it."""
+    try:
+        yield
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(f"{folder} holds what does not belong together: {error}") from None
+
+
+def _rows(path: Path, dtype: type[np.generic], *shape: int) -> np.ndarray:
+    """An array of this shape, which is looked at before it is read."""
+    array = read_stored(path, dtype, len(shape))
+    if array.shape != shape:
+        raise InputError(f"{path} must hold {dtype.__name__} {list(shape)}, not {list(array.shape)}")
+    return np.array(array)
+
+
+def _read_classes(folder: Path) -> tuple[str, ...]:
+    classes = foreign.read_json(folder / "classes.json")
+    if not isinstance(classes, list):
+        raise InputError(f"{folder / 'classes.json'} must hold a list, not {type(classes).__name__}")
+    return names.check(classes)
+
+
+def _read_manifest(folder: Path, prefix: str, columns: Mapping[str, type]) -> pd.DataFrame:
+    """A manifest; one that is longer than its images are many is read just far enough to be found so."""
+    types = {"row": np.int64, "true_label": np.int64, "label": np.int64, **columns}
+    path = folder / f"{prefix}manifest.csv"
+    with _reading(folder):
+        lines = len(StoredImages(folder / f"{prefix}images.npy")) + 1
+    foreign.check(path, LINE * (lines + 1))
+    try:
+        return pd.read_csv(path, dtype=types, usecols=list(types), nrows=lines)
+    except (OSError, ValueError, OverflowError) as error:
+        raise InputError(f"{path} cannot be read: {foreign.reason(error)}") from None
+
+
+def _changed(folder: Path, manifest: pd.DataFrame, count: int) -> StoredImages:
+    """The images that the attacker changed, of `count` that there are."""
+    images, rows = StoredImages(folder / "images.npy"), manifest["row"]
+    if len(images) != len(rows) or not rows.between(0, count - 1).all():
+        raise InputError(f"{folder / 'manifest.csv'} must tell of {len(images)} images, rows 0 to {count - 1}")
+    return images
 
 
 def _manifest(rows: np.ndarray, data: Dataset) -> pd.DataFrame:

@@ -4,16 +4,20 @@ Rows are read, not memory-mapped: the kernel maps a page or more around every ro
 pass over a mapped file ends with all of it in the process, and faulting costs more than reading.
 """
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from math import prod
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from miseducation.project.files import read_array
+from miseducation.errors import InputError
+from miseducation.project import foreign
 
+PIXELS = 2**28  # values of an image at most
 BLOCK = 4096  # rows read at a time: bounds what is in memory beside the result
 
 
@@ -55,15 +59,27 @@ class Images(ABC):
         """Reads some rows, int64 `[k]` from 0 to n - 1, into `found`, uint8 `[k, h, w, c]`."""
 
 
+def read_stored(path: Path, dtype: type[np.generic], axes: int) -> np.memmap:
+    """The array in an .npy file of ours, not read yet; an `InputError` if it is another's, or damaged."""
+    foreign.check(path, sys.maxsize)
+    try:
+        array = np.lib.format.open_memmap(path, mode="r")  # np.load would open archives, too
+    except Exception as error:  # forged headers bring numpy to all kinds
+        raise InputError(f"{path} cannot be read: {foreign.reason(error)}") from None
+    if array.dtype != dtype or array.ndim != axes or not array.flags.c_contiguous:
+        wanted, found = f"{dtype.__name__} of {axes} axes in C order", f"{array.dtype} {list(array.shape)}"
+        raise InputError(f"{path} must hold {wanted}, not {found[:200]}")
+    return array
+
+
 @final
 class StoredImages(Images):
-    """The images of an .npy file."""
+    """The images of an .npy file; an `InputError` if it does not hold any."""
 
     def __init__(self, path: Path) -> None:
-        array = read_array(path)
-        assert isinstance(array, np.memmap)
-        if array.dtype != np.uint8 or array.ndim != 4 or not array.flags.c_contiguous:
-            raise ValueError(f"{path} must hold images, uint8 [n, h, w, c] in C order, not {array.dtype} {array.shape}")
+        array = read_stored(path, np.uint8, 4)
+        if min(array.shape[1:]) < 1 or prod(array.shape[1:]) > PIXELS:
+            raise InputError(f"{path} must hold images of 1 to {PIXELS:,} values, not {list(array.shape[1:])}")
         super().__init__(array.shape)
         self.path = path
         self._offset = array.offset

@@ -3,22 +3,30 @@
 A network takes the raw uint8 batch `[n, h, w, c]` and normalises inside, so a saved one cannot be fed wrongly.
 """
 
+import sys
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import final
+from typing import Annotated, TypeAlias, final
 
 import numpy as np
 import torch
+from pydantic import Field, StrictInt
+from safetensors import SafetensorError, safe_open
 from safetensors import torch as safetensors
 from torch import Tensor, nn
 
 from miseducation.dataset import Images, blocks
 from miseducation.errors import InputError
-from miseducation.project import parts
-from miseducation.project.files import read_json, replacing, write_json
+from miseducation.project import foreign, parts
+from miseducation.project.files import replacing, write_json
+from miseducation.project.messages import shown
+from miseducation.project.params import Section, validate
 
 BATCH = 250  # images on the device at a time; does not change the result
+LARGEST = 2**16  # what a saved network may say of its images' sides, and of its classes
+Side: TypeAlias = Annotated[StrictInt, Field(ge=1, le=LARGEST)]
 
 
 class Network(nn.Module, ABC):
@@ -108,10 +116,52 @@ def save(network: Network, folder: Path) -> None:
     write_json(folder / "network.json", {"network": name, "shape": list(network.shape), "classes": network.classes})
 
 
+class Saved(Section):
+    """What `network.json` holds."""
+
+    network: str = Field(description="a file of miseducation/networks, without .py")
+    shape: tuple[Side, Side, Side] = Field(description=f"height, width and channels of the images, 1 to {LARGEST}")
+    classes: StrictInt = Field(ge=1, le=LARGEST, description=f"the number of classes, 1 to {LARGEST}")
+
+
 def load(folder: Path | str) -> Network:
-    """Rebuilds a saved variant, such as `models/backdoored`, on the CPU and in evaluation mode."""
-    folder = Path(folder)
-    description = read_json(folder / "network.json")
-    network = build(description["network"], tuple(description["shape"]), description["classes"], seed=0)
-    network.load_state_dict(safetensors.load_file(folder / "model.safetensors"))
+    """Rebuilds a saved variant, such as `models/backdoored`, on the CPU and in evaluation mode.
+
+    Raises:
+        InputError: If the folder does not hold one, or weights and description do not fit: it may be a stranger's.
+    """
+    described, stored = Path(folder) / "network.json", Path(folder) / "model.safetensors"
+    saved = validate(Saved, "", foreign.read_json(described), described)
+    if saved.network not in parts.names("networks"):
+        known = ", ".join(parts.names("networks"))
+        raise InputError(f"{described}: network = {shown(saved.network)} is unknown; known networks: {known}")
+    try:
+        with torch.device("meta"):  # takes no memory, however large it is
+            empty = build(saved.network, saved.shape, saved.classes, seed=0).state_dict()
+    except (RuntimeError, ValueError, OverflowError) as error:
+        raise InputError(f"{described}: there is no such network: {foreign.reason(error)}") from None
+    weights = _read_weights(stored, empty)
+    network = build(saved.network, saved.shape, saved.classes, seed=0)
+    network.load_state_dict(weights)
+    if not all(weight.isfinite().all() for weight in weights.values()):
+        warnings.warn(f"{stored} holds weights that are no numbers: the network's answers mean nothing", stacklevel=2)
     return network.eval()
+
+
+def _read_weights(path: Path, expected: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights in a file, if they are of the shapes and types expected; otherwise they are not even read."""
+    try:
+        foreign.check(path, sys.maxsize)
+        with safe_open(path, framework="pt") as file:
+            names = file.keys()
+            shapes = {name: torch.Size(file.get_slice(name).get_shape()) for name in names}
+        wanted = {name: weight.shape for name, weight in expected.items()}
+        wrong = [name for name in shapes | wanted if shapes.get(name) != wanted.get(name)]
+        if not wrong:
+            weights = safetensors.load_file(path)
+            wrong = [name for name, weight in weights.items() if weight.dtype != expected[name].dtype]
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path} cannot be read: {foreign.reason(error)}") from None
+    if wrong:
+        raise InputError(f"{path} does not fit network.json beside it: see {shown(wrong[0])}")
+    return weights

@@ -8,9 +8,15 @@ from torch.nn.functional import cross_entropy
 
 from miseducation import networks
 from miseducation.dataset import blocks
+from miseducation.errors import InputError
 from miseducation.networks import BATCH, Network
-from miseducation.project.files import read_json
+from miseducation.project import foreign
+from miseducation.project.params import validate
 from miseducation.training.compute import ComputeSection, set_up
+
+
+class _Trained(ComputeSection, extra="ignore"):
+    """What `training.json` says of how a model was trained."""
 
 
 class Surrogate:
@@ -23,9 +29,13 @@ class Surrogate:
     @classmethod
     def load(cls, folder: Path) -> "Surrogate":
         """Reads a saved variant, such as `models/clean`, and computes on what it was trained on."""
-        trained = read_json(folder / "training.json")
-        section = {name: trained[name] for name in ("device", "threads")}
-        return cls(networks.load(folder), set_up(ComputeSection.model_validate(section | {"precision": "float32"})))
+        path = folder / "training.json"
+        trained = validate(_Trained, "", foreign.read_json(path), path)
+        compute = ComputeSection(device=trained.device, threads=trained.threads, precision="float32")
+        try:
+            return cls(networks.load(folder), set_up(compute))
+        except InputError as error:
+            raise InputError(str(error).replace("params.yaml: compute.", f"{path}: ")) from None
 
     def gradient(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """The gradient of each image's loss (cross-entropy with its label) with respect to its grey levels.

@@ -4,47 +4,66 @@ import errno
 import gc
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
+import traceback
 import warnings
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from miseducation.errors import InputError
+from miseducation.project import interruptions
+from miseducation.project.git import baseline
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
+def listen() -> None:
+    """Makes whatever ends this process from now on leave the stage's earlier outputs, also while it imports."""
+    sys.excepthook = _failed
+    interruptions.listen()
+
+
 def run(stage: Callable[[], None], *, check: Callable[[], None] = lambda: None) -> None:
-    """Runs a stage; on failure puts the stage's earlier outputs back and exits with status 1.
+    """Runs a stage; on failure puts the stage's earlier outputs back and exits with status 1, after Ctrl-C with 130.
 
     `check` looks through all of `params.yaml` before: so a mistake in what a later stage reads stops the pipeline, too.
     """
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"  # without a line of our code
+    sys.argv[1:] = map(plain, sys.argv[1:])  # argparse prints what it does not know
+    # Without a line of our code.
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {plain(str(message))}\n"
     gc.set_threshold(100_000)  # importing makes many objects and no rubbish: a quarter of a second less in most stages
     try:
-        check()
-        stage()
+        with interruptions.unwinding():
+            _check_copy()
+            check()
+            stage()
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {plain(str(error))}", file=sys.stderr)
     except OSError as error:
         if error.errno not in DISK_FULL:
-            _restore()
+            interruptions.restore()
             raise
-        where = f" while writing {error.filename}" if error.filename else ""
+        where = f" while writing {plain(str(error.filename))}" if error.filename else ""
         print(f"error: the disk is full{where}; free some space, then repeat the command", file=sys.stderr)
     except BaseException:
-        _restore()
+        interruptions.restore()
         raise
     else:
-        # Or all that torch and MLflow have loaded is searched for rubbish at exit: up to half a second. Only Triton,
-        # which comes with torchvision, complains of what is left over then.
-        if "triton" not in sys.modules:
-            gc.freeze()
         return
-    _restore()
+    interruptions.restore()
     sys.exit(1)
+
+
+def plain(text: str) -> str:
+    r"""The text without characters that a terminal would obey or that nobody sees.
+
+    >>> plain("\x1b[2J café\n")
+    '\\x1b[2J café\n'
+    """
+    return "".join(each if each.isprintable() or each in "\n\t" else ascii(each)[1:-1] for each in text)
 
 
 def end_with(starter: int) -> None:
@@ -59,8 +78,13 @@ def end_with(starter: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _restore() -> None:
-    # DVC deletes a stage's outputs before it starts the command; after a failure only its cache has them.
-    name = os.environ.get("DVC_STAGE")
-    if name and os.environ.get("RANK", "0") == "0":  # of the processes that train together, one will do
-        subprocess.run([sys.executable, "-m", "dvc", "checkout", "--quiet", name], check=False, capture_output=True)
+def _failed(*error: Any) -> None:
+    print(plain("".join(traceback.format_exception(*error))), end="", file=sys.stderr)
+    interruptions.restore()
+
+
+def _check_copy() -> None:
+    # `dvc exp run --temp` and `--queue` run us in a copy of the project at DVC_ROOT.
+    root = Path(os.environ.get("DVC_ROOT", "."))
+    if root.resolve() != Path.cwd():
+        baseline(root)  # what DVC could not keep is not worth the work

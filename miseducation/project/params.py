@@ -1,12 +1,14 @@
 """Reads `params.yaml`. Each stage declares its own section; see `Section`."""
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from miseducation.errors import InputError
+from miseducation.project.messages import cut, shown
+from miseducation.project.own_files import locate
+from miseducation.project.yaml12 import load_yaml
 
 PARAMS = Path("params.yaml")
 # DVC's run cache leaves these keys out wherever they stand, as they are also names of its own: after a change of such a
@@ -25,6 +27,21 @@ class Section(BaseModel):
         if taken := UNHASHED & cls.model_fields.keys():
             raise TypeError(f"{cls.__name__}: no knob may be called {', '.join(taken)}, see UNHASHED")
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_no_truth(cls, value: Any, info: ValidationInfo) -> Any:
+        meant = cls.model_fields[info.field_name or ""].annotation
+        if bool not in (meant, *get_args(meant)) and _holds_truth(value):  # or pydantic makes 1 of true
+            raise ValueError("true or false is not meant here")
+        return value
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _is_a_place(cls, value: Any) -> Any:
+        if isinstance(value, Path):
+            locate(value)
+        return value
+
 
 class _Seed(Section):
     seed: int = Field(ge=0, lt=2**63, description="a whole number, 0 or more")
@@ -35,15 +52,7 @@ S = TypeVar("S", bound=Section)
 
 def read_all(path: Path = PARAMS) -> dict[str, Any]:
     """The whole file as nested dictionaries; an `InputError` if it is missing, not YAML, or not a mapping."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path} must be a mapping of sections, but is {type(content).__name__}")
-    return content
+    return load_yaml(path, "sections")
 
 
 def read(schema: type[S], section: str, path: Path = PARAMS) -> S:
@@ -77,17 +86,21 @@ def validate(schema: type[S], section: str, content: Any, path: Path = PARAMS) -
 def _explain(schema: type[Section], section: str, content: Any, problem: Any) -> str:
     name, *inner = [str(part) for part in problem["loc"]] or [""]
     key = ".".join(filter(None, [section, name]))
-    message = problem["msg"].removeprefix("Value error, ")
+    message = cut(problem["msg"].removeprefix("Value error, "), 1000)
     if not name:
-        return f"{section} = {content!r}: {message}"
+        return f"{section} = {shown(content)}: {message}"
     allowed = schema.model_fields[name].description if name in schema.model_fields else None
     if inner:  # deeper down: an item of a list, a key of a mapping, a branch of a union
-        return f"{key} = {content[name]!r}: {message} (at {'.'.join(inner)}); allowed: {allowed}"
+        return f"{key} = {shown(content[name])}: {message} (at {'.'.join(inner)}); allowed: {allowed}"
     if problem["type"] == "extra_forbidden":
         return f"{key} is not a known key; {section} holds {_known(schema)}"
     if problem["type"] == "missing":
         return f"{key} is missing: {allowed}"
-    return f"{key} = {content[name]!r}: {message}; allowed: {allowed}"
+    return f"{key} = {shown(content[name])}: {message}; allowed: {allowed}"
+
+
+def _holds_truth(value: Any) -> bool:
+    return isinstance(value, bool) or (isinstance(value, list | tuple) and any(map(_holds_truth, value)))
 
 
 def _known(schema: type[Section]) -> str:

@@ -1,11 +1,11 @@
 """The grid of a study: which cells there are, and how those that nobody has trained yet get finished."""
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 
 from tqdm import tqdm
 
-from miseducation.errors import InputError
 from miseducation.studies import measurements
 from miseducation.studies.bench import Arm, Bench, Cell
 from miseducation.studies.cells import Outcomes
@@ -37,7 +37,7 @@ def finish(bench: Bench, wanted: Sequence[Cell], engine: Engine, store: CellStor
         What each cell, and the clean one that it is compared with, came to, or why it failed.
 
     Raises:
-        InputError: If the user stops it, or the engine cannot be had.
+        InputError: If the engine cannot be had.
     """
     everything = {each for cell in wanted for each in (cell.clean, cell)}
     # A seed's clean model first, then its curve, then the next seed: so what a stopped study has is of use.
@@ -65,5 +65,6 @@ def finish(bench: Bench, wanted: Sequence[Cell], engine: Engine, store: CellStor
                     results |= outcomes
                 bar.update()
     except KeyboardInterrupt:
-        raise InputError("stopped; what is finished is kept, and the same command goes on from there") from None
+        print("what is finished is kept, and the same command goes on from there", file=sys.stderr)
+        raise
     return results

@@ -1,12 +1,13 @@
 """Reads what the cells of a study share. Apart from `bench`, so that a change here trains no cell again."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from miseducation.attacks import Attack, AttackSection, channel
 from miseducation.dataset.disk import load_raw
 from miseducation.errors import InputError
 from miseducation.poisoning import label_maps
-from miseducation.project import parts
+from miseducation.project import own_files, parts
 from miseducation.project.params import read
 from miseducation.studies.bench import Arm, Bench
 from miseducation.studies.section import StudiedAttack, StudySection, read_for
@@ -54,3 +55,15 @@ def prepare(study: str, section: StudySection, dataset: str, folder: Path) -> Be
             raise InputError(f"params.yaml: studies.{study}.attacks: {twice} stands there twice")
     compute = compute.model_copy(update=settled)
     return Bench(folder, train, test, tuple(arms), learning, compute, tuple(section.measured))
+
+
+def digests(study: str, section: StudySection, benches: Mapping[str, Bench]) -> dict[str, str]:
+    """The digests of the files that knobs of the attacks name, by the knobs' keys in `params.yaml`."""
+    found = {}
+    for dataset, bench in benches.items():
+        other = section.override(dataset).attacks
+        for arm in bench.arms:
+            for key, digest in own_files.digests(f"attacks.{arm.attack.name()}", arm.attack.model_dump()).items():
+                here = key.rpartition(".")[2] in other.get(arm.attack.name(), {})
+                found[f"studies.{study}.overrides.{dataset}.{key}" if here else key] = digest
+    return found

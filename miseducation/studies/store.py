@@ -5,23 +5,35 @@ import json
 import os
 import platform
 import sqlite3
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import astuple
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
+from pydantic import FiniteFloat, TypeAdapter, ValidationError
 
 from miseducation.errors import InputError
-from miseducation.project import code, parts
+from miseducation.project import code, own_files, parts
+from miseducation.project.messages import cut
 from miseducation.studies.bench import Arm, Bench, Cell
 from miseducation.studies.cells import Outcome
 
 # Ignored by git, and safe to lose. `dvc exp run --temp` and `--queue` run in a copy of the work tree, DVC_ROOT.
 STORE = Path(os.environ.get("DVC_ROOT", "."), ".dvc/tmp/studies.db")
+Found: TypeAlias = dict[str, int | FiniteFloat]
+OUTCOME = TypeAdapter(tuple[Found, FiniteFloat, FiniteFloat, FiniteFloat, tuple[str, ...]])  # as JSON has it
 OURS = "miseducation/studies/cells.py"
+# What is wrong with the disk, or for a while, and not with the file.
+ELSEWHERE = {
+    *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR),
+    *(sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM),
+}
 
 
 class Keys:
@@ -49,13 +61,14 @@ class Keys:
     def _of_arm(arm: Arm, network: str) -> object:
         chosen = {"attacks": arm.section.name, "channels": arm.section.channel, "networks": network}
         run = _code([OURS, *(f"{parts.folder(kind)}/{name}.py" for kind, name in chosen.items())])
-        # The images say what no knob may: a picture that the trigger was made of.
         scored = arm.triggered.images, arm.triggered.labels, arm.attackable
         seen = [hashlib.sha256(np.ascontiguousarray(array).data).hexdigest() for array in scored]
         knobs = [part.model_dump(mode="json") for part in (arm.attack, arm.channel)]
         # A label that the map does not need, and the surrogate, which the attack itself knows of, change no cell.
         section = arm.section.model_dump(include={"name", "mode", "channel", "label_map"})
-        return [section, astuple(arm.label_map), knobs, run, seen]
+        # What no knob says: a picture that the trigger is made of. It may show in training only.
+        files = own_files.digests("attack", arm.attack.model_dump())
+        return [section, astuple(arm.label_map), knobs, run, seen, *([files] if files else [])]
 
 
 class CellStore:
@@ -74,11 +87,14 @@ class CellStore:
             database.execute("CREATE TABLE IF NOT EXISTS cells (key TEXT PRIMARY KEY, outcome TEXT NOT NULL)")
 
     def get(self, keys: Iterable[str]) -> dict[str, Outcome]:
-        """The outcomes that are known."""
+        """The outcomes that are known. A damaged one is not: it is warned of, and its cell is trained again."""
         with self._opened() as database:
-            found = {key: database.execute("SELECT outcome FROM cells WHERE key = ?", [key]).fetchone() for key in keys}
-        rows = {key: Outcome(*json.loads(row[0])) for key, row in found.items() if row}
-        return {key: outcome._replace(warned=tuple(outcome.warned)) for key, outcome in rows.items()}
+            rows = {key: database.execute("SELECT outcome FROM cells WHERE key = ?", [key]).fetchone() for key in keys}
+        found = {key: _outcome(row[0]) for key, row in rows.items() if row}
+        known = {key: outcome for key, outcome in found.items() if outcome}
+        if damaged := len(found) - len(known):
+            warnings.warn(f"{self.path}: {damaged} damaged results; their cells are trained again", stacklevel=2)
+        return known
 
     def put(self, outcomes: dict[str, Outcome]) -> None:
         """Keeps outcomes, all or none."""
@@ -90,11 +106,22 @@ class CellStore:
     def _opened(self) -> Iterator[sqlite3.Connection]:
         try:
             with closing(sqlite3.connect(self.path, timeout=60)) as database, database:
+                database.text_factory = partial(
+                    str, encoding="utf-8", errors="surrogateescape"
+                )  # a damaged row, no error
                 yield database
-        except sqlite3.OperationalError as error:  # a full disk, a folder that is read-only
-            raise InputError(f"{self.path}: {error}") from None
         except sqlite3.DatabaseError as error:
-            raise InputError(f"{self.path}: {error}; without this file, all cells are trained again") from None
+            number = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            advice = "" if number in ELSEWHERE else "; without this file, all cells are trained again"
+            raise InputError(f"{self.path}: {cut(str(error))}{advice}") from None
+
+
+def _outcome(row: object) -> Outcome | None:
+    """What a row tells; None if it is not as `put` writes it."""
+    try:
+        return Outcome(*OUTCOME.validate_json(str(row), strict=True))
+    except ValidationError:
+        return None
 
 
 def _code(files: list[str]) -> dict[str, str]:

@@ -14,9 +14,9 @@ import time
 
 from miseducation.errors import InputError
 from miseducation.project import command
+from miseducation.project.interruptions import STARTER, for_us_alone
 
 MEETING = "MISEDUCATION_MEETING"  # where the ranks that `start` made meet, as a URL
-STARTER = "MISEDUCATION_STARTER"  # the process that made them
 
 
 def count() -> int:
@@ -61,7 +61,8 @@ def start(*arguments: str, processes: int) -> None:
             for rank in range(processes):
                 place = {"RANK": rank, "WORLD_SIZE": processes, "LOCAL_RANK": rank, "LOCAL_WORLD_SIZE": processes}
                 told = {name: str(value) for name, value in {**shared, **place}.items()}
-                ranks.append(subprocess.Popen([sys.executable, *arguments], env=inherited | told))
+                with for_us_alone():  # until it listens itself, a rank would print where Ctrl-C met it
+                    ranks.append(subprocess.Popen([sys.executable, *arguments], env=inherited | told))
             statuses = [rank.poll() for rank in ranks]
             while None in statuses and not any(statuses):
                 time.sleep(0.05)

@@ -130,7 +130,8 @@ def test_an_experiment_takes_the_place_of_the_earlier_one_only_if_it_ends_well(
     monkeypatch.chdir(tmp_path)
     for folder in ("metrics", "bin", ".dvc"):
         Path(folder).mkdir()
-    Path(".dvc/config").touch()
+    for file in (".dvc/config", "dvc.yaml"):
+        Path(file).touch()
     git("init", "--quiet")
     baseline, old, new = commit(0), commit(1), commit(2)
     git("reset", "--quiet", "--hard", baseline)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from miseducation.commands import studies
+from miseducation.errors import InputError
 from tests.conftest import PROJECT, copy_pipelines
 
 
@@ -35,7 +36,7 @@ def test_a_mistake_ends_in_one_line(
     if key:
         set_params(key, value)
     monkeypatch.setattr(sys, "argv", ["studies", *filter(None, [name])])
-    with pytest.raises(SystemExit, match=f"^error: params.yaml: {message}"):
+    with pytest.raises(InputError, match=f"^params.yaml: {message}"):
         studies.main()
 
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -142,16 +143,17 @@ def test_links_are_followed_but_never_round_in_circles(tmp_path: Path, monkeypat
     expected += ["a/1", "a/x/2", "b/2", "b/y/1", "c/d/3"]
     assert own_files.listing(root) == sorted(expected)
 
-    walk = os.walk
+    scan = os.scandir
     for reverse in (False, True):  # whatever the order on the disk
 
-        def in_order(*args: Any, reverse: bool = reverse, **knobs: Any) -> Iterator[Any]:
-            for folder, folders, names in walk(*args, **knobs):
-                folders.sort(reverse=reverse)
-                yield folder, folders, names
+        @contextmanager
+        def in_order(folder: str, *, reverse: bool = reverse) -> Iterator[list[os.DirEntry[str]]]:
+            with scan(folder) as entries:
+                yield sorted(entries, key=lambda entry: entry.name, reverse=reverse)
 
-        monkeypatch.setattr(os, "walk", in_order)
+        monkeypatch.setattr(os, "scandir", in_order)
         assert own_files.listing(root) == sorted(expected)
+    monkeypatch.undo()
 
 
 def test_own_images_go_through_dvc_and_changed_ones_are_read_again_when_told(

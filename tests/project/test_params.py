@@ -40,8 +40,8 @@ def test_the_shipped_params_are_good() -> None:
         ("attack.name", "nobody", "attack.name = 'nobody' is unknown; known attacks: adaptive_blend, badnets, "),
         ("attack.name", "../badnets", "attack.name = '../badnets' is unknown"),
         # What YAML makes of a class called yes or no: it must not pass for number 1 or 0.
-        ("attack.target", True, "attack.target = True: .*; allowed: .* by number if it is called yes, no, on"),
-        ("attack.source", False, "attack.source = False: .*; allowed: .* by number if it is called yes"),
+        ("attack.target", True, "attack.target = True: .*; allowed: .* in quotes if the name looks like a number"),
+        ("attack.source", False, "attack.source = False: .*; allowed: .* in quotes if the name looks like a number"),
         ("attack.target", 1.0, "attack.target = 1.0: .*; allowed: .*a class name or number"),
         ("attack.label_map", "some", "attack.label_map = 'some' is unknown; known: all-to-all, "),
         (

@@ -74,12 +74,16 @@ def test_without_dvc_lock_the_run_cache_has_the_bytes(shared: Project, clone: Pr
 def test_an_experiment_arrives_whole_and_is_recorded_once(shared: Project, clone: Project) -> None:
     clone("dvc", "exp", "pull", "--all-commits", "origin")
     for _ in range(2):
-        clone("python", "-m", "stages.track", "--all")
-    assert rates(clone) == [0.02, 0.05]
+        told = clone("python", "-m", "stages.track", "--all")
+        assert "lacks metrics/evaluation.json in git and in DVC's cache" in told, "the remote has the last commit's"
+    assert rates(clone) == [0.05]
     (run,) = [run for run in runs(clone) if run.data.params["attack.rate"] == "0.05"]
     assert run.info.run_name == run.data.tags["dvc.exp.name"] == "five-percent"
     clone("dvc", "exp", "apply", "five-percent")
     assert ran(clone("dvc", "repro")) == ["track"]
+    assert rates(clone) == [0.05]
+    clone("dvc", "pull", "--all-commits")
+    clone("python", "-m", "stages.track", "--all")
     assert rates(clone) == [0.02, 0.05]
     shared("dvc", "exp", "apply", "five-percent")
     assert results(clone) == results(shared)

@@ -39,7 +39,7 @@ ARMS = [
 ]
 STABLE = [
     *("cells.csv", "dose-digits.png", "dose-signs.png", "dose.json", "failed.csv", "gallery.png"),
-    *("success.png", "summary.csv", "table.md"),
+    *("own_files.json", "success.png", "summary.csv", "table.md"),
 ]
 ATTACK = '''
 """Made for a test.

@@ -6,6 +6,7 @@ import secrets
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,7 +21,8 @@ from miseducation.errors import InputError
 from miseducation.project import parts
 from miseducation.studies.bench import Bench, Cell
 from miseducation.studies.engines import Engine, Failure
-from tests.conftest import Prepare, Project
+from tests.conftest import PROJECT, Prepare, Project
+from tests.hostile.test_interruptions import press_ctrl_c
 from tests.studies.study_projects import STUDY, forget, made_bench, stable, studied_project, times, wait_for
 
 DIED = Failure("its process died, perhaps for want of memory")
@@ -121,6 +123,72 @@ def test_a_process_that_dies_takes_no_other_along(broken: Bench) -> None:
     found = dict(find("joblib").run(broken, [died, good]))
     assert found[died] == DIED
     assert not isinstance(found[good], Failure)
+
+
+SLOW = """
+import os
+import time
+from pathlib import Path
+from typing import final
+
+import numpy as np
+
+from miseducation.attacks import Attack
+
+
+@final
+class Slow(Attack):
+    def apply_trigger(self, images: np.ndarray) -> np.ndarray:
+        if os.environ["STUDY"] != str(os.getpid()):
+            Path("trains").touch()
+            time.sleep(60)
+        return 255 - images
+"""
+STAGE = """
+import os
+from pathlib import Path
+from miseducation.project import command, parts
+
+command.listen()
+
+def stage():
+    os.environ["STUDY"] = str(os.getpid())
+    import slow
+    from miseducation.datasets.digits import Digits
+    from miseducation.studies.bench import Cell
+    from miseducation.studies.engines import Engine
+    from tests.studies.study_projects import made_bench
+
+    bench = made_bench(Path("data"), Digits().fetch(), slow.Slow())
+    engine = parts.find("engines", "joblib", Engine, "ENGINE")()
+    list(engine.run(bench, [(Cell(0, rate, 0, 1),) for rate in (0.03, 0.05)]))
+
+command.run(stage)
+"""
+# Python starts, and would tell where Ctrl-C met it.
+STARTS = """
+import sys, time
+if "popen_loky" in " ".join(sys.orig_argv):
+    open("starts", "w").close()
+    time.sleep(0.5)
+"""
+
+
+@pytest.mark.parametrize("moment", ["starts", "trains"])
+def test_ctrl_c_in_a_study_is_one_line(moment: str, tmp_path: Path) -> None:
+    for name, code in (("slow", SLOW), ("sitecustomize", STARTS)):
+        (tmp_path / f"{name}.py").write_text(code)
+    path, command = f"{tmp_path}{os.pathsep}{PROJECT}", [sys.executable, "-c", STAGE]
+    told = press_ctrl_c(command, tmp_path, moment, PYTHONPATH=path, LOKY_MAX_CPU_COUNT="2")
+    assert told == (130, "\ninterrupted\n")
+
+
+def test_a_study_that_is_left_leaves_nothing_of_ours_behind(digits: Fetched, tmp_path: Path) -> None:
+    before = threading.excepthook
+    results = find("joblib").run(made_bench(tmp_path, digits), [(Cell(0, rate, 0, 1),) for rate in (0, 0.03, 0.05)])
+    next(results)
+    results.close()  # type: ignore[attr-defined]
+    assert threading.excepthook is before
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, loopback has one address")

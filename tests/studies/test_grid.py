@@ -10,7 +10,6 @@ import pytest
 
 from miseducation.attacks.badnets import BadNets
 from miseducation.datasets import Fetched
-from miseducation.errors import InputError
 from miseducation.studies import grid
 from miseducation.studies.bench import Bench, Cell
 from miseducation.studies.engines import Engine, Failure, Model, Result
@@ -80,10 +79,13 @@ def test_what_failed_is_tried_again_and_nothing_else(bench: Bench, tmp_path: Pat
     assert not any(isinstance(each, Failure) for each in found.values())
 
 
-def test_a_user_who_stops_it_keeps_what_is_finished(bench: Bench, tmp_path: Path) -> None:
+def test_a_user_who_stops_it_keeps_what_is_finished(
+    bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     store, again = CellStore(tmp_path / "cells.db"), Here()
-    with pytest.raises(InputError, match="stopped; what is finished is kept, and the same command goes on from there"):
+    with pytest.raises(KeyboardInterrupt):
         finish(bench, store, Stopped())
+    assert "what is finished is kept, and the same command goes on from there\n" in capsys.readouterr().err
     finish(bench, store, again)
     assert len(again.asked) == 2
 

@@ -1,7 +1,10 @@
 """The store knows a cell by all that its outcome depends on, and by nothing else."""
 
+import json
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -137,6 +140,69 @@ def test_the_store_keeps_what_it_is_given(tmp_path: Path) -> None:
     store = CellStore(tmp_path / "deep/down.db")
     store.put({"b": warned})
     assert store.get(["a", "b", "c"]) == {"a": OUTCOME, "b": warned}
+
+
+FOUND: list[Any] = [[], None, 7, "x", {"a": "0.5"}, {"a": None}, {"a": True}]
+WHOLE: list[Any] = [{"clean_accuracy": 0.5}, 0.1, 0.05, 0.2, []]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        *("", "{", "null", "7", "[]", "{}", '"text"', "[" * 100_000, b"\xff\xfe", b"", 5, 0.5),
+        *(json.dumps(row) for row in (WHOLE[:4], [*WHOLE, 1], [WHOLE], dict(enumerate(WHOLE)))),
+        *(json.dumps([found, *WHOLE[1:]]) for found in FOUND),
+        *(json.dumps([{"a": number}, *WHOLE[1:]]) for number in (float("nan"), float("inf"), [0.5])),
+        *(json.dumps([*WHOLE[:place], "1", *WHOLE[place + 1 :]]) for place in (1, 2, 3, 4)),
+        *(json.dumps([*WHOLE[:place], None, *WHOLE[place + 1 :]]) for place in (1, 2, 3, 4)),
+        *(json.dumps([*WHOLE[:place], float("nan"), *WHOLE[place + 1 :]]) for place in (1, 2, 3)),
+        json.dumps([*WHOLE[:4], [7]]),
+        json.dumps(WHOLE)[:-3],
+        json.dumps(WHOLE) + "]",
+    ],
+    ids=lambda row: repr(row)[:40],
+)
+def test_a_damaged_row_is_trained_again(tmp_path: Path, row: object) -> None:
+    store = CellStore(tmp_path / "studies.db")
+    store.put({"a": OUTCOME, "b": OUTCOME, "c": OUTCOME})
+    with closing(sqlite3.connect(store.path)) as database, database:
+        database.execute("UPDATE cells SET outcome = ? WHERE key <> 'b'", [row])
+    with pytest.warns(UserWarning, match=r"studies\.db: 2 damaged results; their cells are trained again$") as warned:
+        assert store.get(["a", "b", "c"]) == {"b": OUTCOME}
+    assert len(warned) == 1
+    store.put({"a": OUTCOME, "c": OUTCOME})
+    assert store.get(["a", "b", "c"]) == dict.fromkeys("abc", OUTCOME)
+
+
+@pytest.mark.parametrize(
+    "row", [b"\xff", b"\xed\xa0\x80", json.dumps([*WHOLE[:4], ["?"]]).encode().replace(b"?", b"\xff")]
+)
+def test_a_row_that_is_no_text_is_trained_again(tmp_path: Path, row: bytes) -> None:
+    store = CellStore(tmp_path / "studies.db")
+    store.put({"a": OUTCOME, "b": OUTCOME})
+    with closing(sqlite3.connect(store.path)) as database, database:
+        database.execute("UPDATE cells SET outcome = CAST(? AS TEXT) WHERE key = 'a'", [row])
+    with pytest.warns(UserWarning, match="1 damaged results"):
+        assert store.get(["a", "b"]) == {"b": OUTCOME}
+
+
+@pytest.mark.parametrize(
+    "made", ["CREATE TABLE cells (other)", "CREATE VIEW cells AS SELECT 1", 'CREATE TABLE cells ("\x1b[2J" NOT NULL)']
+)
+def test_the_store_of_another_is_told_with_a_way_out(tmp_path: Path, made: str) -> None:
+    with closing(sqlite3.connect(tmp_path / "studies.db")) as database, database:
+        database.execute(made)
+    store = CellStore(tmp_path / "studies.db")
+    for use in (lambda: store.get(["a"]), lambda: store.put({"a": OUTCOME})):
+        with pytest.raises(InputError, match=r"; without this file, all cells are trained again$") as error:
+            use()
+        assert str(error.value).isprintable()
+
+
+def test_whole_numbers_stay_whole(tmp_path: Path) -> None:
+    store = CellStore(tmp_path / "studies.db")
+    store.put({"a": OUTCOME})
+    assert isinstance(store.get(["a"])["a"].found["poisoned_rows"], int)
 
 
 def test_a_store_that_cannot_be_used_is_told(tmp_path: Path) -> None:

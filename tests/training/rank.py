@@ -36,7 +36,7 @@ class Plain(Network):
 def fitted(*, plain: bool) -> tuple[dict[str, Tensor], list[fitting.Epoch]]:
     """Weights and history of a network that was fitted to 53 rows of noise, some 13 rows a step."""
     rng = np.random.default_rng(0)
-    data = clean(rng.integers(0, 256, (53, 12, 12, 1), dtype=np.uint8), np.arange(53) % 3, "abc")
+    data = clean(rng.integers(0, 256, (53, 12, 12, 1), dtype=np.uint8), np.arange(53) % 3, list("abc"))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(ranks.number())  # ranks that start with different weights must not go on so
         network = Plain((12, 12, 1), 3) if plain else networks.build("cnn", (12, 12, 1), 3, seed=ranks.number())

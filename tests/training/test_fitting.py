@@ -22,7 +22,7 @@ SHAPE = (12, 12, 1)
 
 def noise(rows: int = 53) -> Dataset:
     rng = np.random.default_rng(0)
-    return clean(rng.integers(0, 256, (rows, *SHAPE), dtype=np.uint8), np.arange(rows) % 3, "abc")
+    return clean(rng.integers(0, 256, (rows, *SHAPE), dtype=np.uint8), np.arange(rows) % 3, list("abc"))
 
 
 def seeded(kind: type[Network]) -> Network:
@@ -215,7 +215,7 @@ def test_training_does_not_import_torchs_compiler() -> None:
     code = (
         "import sys, numpy, torch; from miseducation import networks; from miseducation.training import fitting;"
         " from miseducation.dataset import clean;"
-        "data = clean(numpy.zeros((8, 8, 8, 1), numpy.uint8), [0, 1] * 4, 'ab');"
+        "data = clean(numpy.zeros((8, 8, 8, 1), numpy.uint8), [0, 1] * 4, ['a', 'b']);"
         "network = networks.build('cnn', (8, 8, 1), 2, seed=0);"
         "fitting.fit(network, data, epochs=1, batch_size=4, learning_rate=0.1, label_smoothing=0,"
         " device=torch.device('cpu'), precision=torch.bfloat16, rng=torch.Generator());"

@@ -27,7 +27,7 @@ USUAL: dict[str, Any] = {"seed": 1, "device": CPU, "precision": torch.float32}
 
 def noise() -> Dataset:
     rng = np.random.default_rng(0)
-    return clean(rng.integers(0, 256, (16, 12, 9, 1), dtype=np.uint8), np.arange(16) % 3, "abcd")
+    return clean(rng.integers(0, 256, (16, 12, 9, 1), dtype=np.uint8), np.arange(16) % 3, list("abcd"))
 
 
 @pytest.fixture

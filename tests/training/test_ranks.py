@@ -12,13 +12,15 @@ import pytest
 
 from miseducation.errors import InputError
 from miseducation.project import command
+from miseducation.project.interruptions import STARTER
 from miseducation.training import ranks
+from tests.hostile.test_interruptions import press_ctrl_c
 
 # Writes what a rank is told to a file of its number.
 TELL = "import json, os, sys; json.dump(dict(os.environ), open(f'{sys.argv[1]}/{os.environ[\"RANK\"]}', 'w'))"
 # Rank 1 ends as it is told to; rank 0 would wait for ever.
 END = "import os, signal, sys, time; {act} if os.environ['RANK'] == '1' else time.sleep(600)"
-NOBODY = {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", ranks.MEETING, ranks.STARTER}
+NOBODY = {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", ranks.MEETING, STARTER}
 
 
 @pytest.fixture
@@ -51,7 +53,7 @@ def test_a_rank_knows_its_place_by_torchruns_words(expected: tuple[int, ...]) ->
     [
         ({}, []),
         ({"RANK": "0", "WORLD_SIZE": "1"}, [os.getppid()]),
-        ({"RANK": "1", "WORLD_SIZE": "2", ranks.STARTER: "12345"}, [12345]),
+        ({"RANK": "1", "WORLD_SIZE": "2", STARTER: "12345"}, [12345]),
     ],
     indirect=["told"],
 )
@@ -78,7 +80,7 @@ def test_each_rank_is_told_its_place_and_all_of_them_where_they_meet(
     for rank, environment in enumerate(found):
         assert (environment["RANK"], environment["LOCAL_RANK"]) == (str(rank), str(rank))
         assert environment["WORLD_SIZE"] == environment["LOCAL_WORLD_SIZE"] == "3"
-        assert environment[ranks.STARTER] == str(os.getpid())
+        assert environment[STARTER] == str(os.getpid())
         assert environment["AN_OTHER"] == environment["OTHER"] == "is inherited"
         assert "DVC_STAGE" not in environment, "earlier outputs are put back by one process alone"
     (meeting,) = {environment[ranks.MEETING] for environment in found}
@@ -116,12 +118,47 @@ def test_ranks_that_cannot_all_be_started_are_ended(monkeypatch: pytest.MonkeyPa
 def test_only_the_starters_failure_puts_earlier_outputs_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """What DVC removed before the stage, whose ranks end with an error that they have told."""
     called: list[list[str]] = []
-    monkeypatch.setattr("subprocess.run", lambda arguments, **_: called.append(arguments))
-    monkeypatch.setenv("DVC_STAGE", "train@clean")
-    for rank in ({}, {"RANK": "0"}, {"RANK": "1"}):
-        monkeypatch.delenv("RANK", raising=False)
+
+    def run(arguments: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
+        called.append(arguments)
+        return subprocess.CompletedProcess(arguments, 0)
+
+    monkeypatch.setattr("subprocess.run", run)
+    for rank in ({}, {"RANK": "0", "WORLD_SIZE": "2"}, {"RANK": "1", "WORLD_SIZE": "2"}, {"RANK": "1"}):
+        for name in NOBODY:
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("DVC_STAGE", "train@clean")
         for name, value in rank.items():
             monkeypatch.setenv(name, value)
         with pytest.raises(SystemExit):
             command.run(lambda: sys.exit(7))
-    assert called == [[sys.executable, "-m", "dvc", "checkout", "--quiet", "train@clean"]] * 2
+    # Not for torchrun's second rank; but a RANK alone is none of its.
+    assert called == [[sys.executable, "-m", "dvc", "checkout", "--quiet", "--force", "train@clean"]] * 3
+
+
+@pytest.mark.parametrize("then", ["", "from miseducation.project import command; command.listen()"])
+def test_a_rank_leaves_ctrl_c_to_its_starter_from_the_first(then: str) -> None:
+    press = "import os, signal; os.kill(os.getpid(), signal.SIGINT)"
+    ranks.start("-c", f"{press}\n{then}\n{press}", processes=2)
+
+
+TOGETHER = """
+import sys, time
+from miseducation.project import command
+command.listen()
+from miseducation.training import ranks
+
+def stage():
+    if ranks.count():
+        ranks.end_with_starter()
+        open("there", "w").close()
+        time.sleep(60)
+    ranks.start(*sys.argv, processes=2)
+
+command.run(stage)
+"""
+
+
+def test_ctrl_c_among_ranks_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "together.py").write_text(TOGETHER)
+    assert press_ctrl_c([sys.executable, "together.py"], tmp_path, "there") == (130, "\ninterrupted\n")

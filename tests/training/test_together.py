@@ -28,7 +28,7 @@ def section(**knobs: Any) -> TrainSection:
 
 def noise(rows: int = 16) -> Dataset[Any]:
     rng = np.random.default_rng(0)
-    return clean(rng.integers(0, 256, (rows, 12, 12, 1), dtype=np.uint8), np.arange(rows) % 3, "abc")
+    return clean(rng.integers(0, 256, (rows, 12, 12, 1), dtype=np.uint8), np.arange(rows) % 3, list("abc"))
 
 
 def train(data: Dataset[Images] | None = None, **knobs: Any) -> Trained | None:

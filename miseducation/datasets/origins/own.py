@@ -38,7 +38,11 @@ class Own(Source, ABC):
         return InputError(f"params.yaml: {self.key()}.path = {str(self.path)!r}: {reason}")
 
     def record(self, place: Path) -> dict[str, Any]:
-        """What `fetch` returns as the source, not the path. To be taken first: so it tells what changes meanwhile."""
+        """What `fetch` returns as the source, not the path. To be taken first: so it tells what changes meanwhile.
+
+        Raises:
+            InputError: If there is no end of files.
+        """
         digest = own_files.digest(place)
         return {
             "origin": "the user's own files",

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from functools import cache
+from multiprocessing import resource_tracker
 from tempfile import TemporaryDirectory
 from typing import final
 
@@ -14,6 +15,7 @@ import torch
 from joblib.externals.loky import get_reusable_executor
 
 from miseducation.project.command import end_with
+from miseducation.project.interruptions import for_us_alone
 from miseducation.studies.bench import Bench
 from miseducation.studies.engines import Engine, Failure, Model, Result, attempt
 
@@ -53,15 +55,21 @@ class Joblib(Engine):
 def _together(path: str, models: Sequence[Model], processes: int) -> Iterator[tuple[Model, Result]]:
     # Not joblib.Parallel, which with one process trains in ours: a model that kills its process would kill the study.
     pool = get_reusable_executor(min(len(models), processes), initializer=end_with, initargs=(os.getpid(),))
-    running = {pool.submit(_attempt, path, model): model for model in models}
+    resource_tracker.ensure_running()  # when it starts, it lets Ctrl-C through again
+    with for_us_alone():  # until `end_with` is called, the processes would print where Ctrl-C met them
+        running = {pool.submit(_attempt, path, model): model for model in models}
     try:
         for done in as_completed(running):
             yield running[done], done.result()
     except BrokenProcessPool:  # it has ended already
         raise
     except BaseException:
+        earlier = threading.excepthook
         threading.excepthook = lambda _: None  # the pool's own thread may trip over what is taken away from it
-        pool.shutdown(kill_workers=True)
+        try:
+            pool.shutdown(kill_workers=True)
+        finally:
+            threading.excepthook = earlier
         raise
 
 
