@@ -25,6 +25,7 @@ import yaml
 from benchmarks.scratch import PROJECT, environment
 from miseducation.dataset.disk import load_raw
 from miseducation.project.files import write_array
+from miseducation.project.params import read_all
 from miseducation.project.pipelines import pipelines
 
 TABLE = Path(__file__).with_suffix(".csv")
@@ -74,7 +75,7 @@ def make_project(folder: Path, rows: int, raw: Path) -> None:
 def set_params(folder: Path, **sections: dict[str, Any]) -> None:
     """Changes some knobs in the `params.yaml` of a folder."""
     path = folder / "params.yaml"
-    content = yaml.safe_load(path.read_text())
+    content = read_all(path)
     path.write_text(yaml.safe_dump(content | {name: content[name] | knobs for name, knobs in sections.items()}))
 
 

@@ -26,6 +26,7 @@ from benchmarks.scratch import PROJECT
 from benchmarks.tables import markdown, spread
 from miseducation.project import parts
 from miseducation.project.files import read_json
+from miseducation.project.params import read_all
 
 TABLE = Path(__file__).with_suffix(".csv")
 REPEATS = {"short": 1, "full": 3}
@@ -42,7 +43,7 @@ TINY: dict[str, dict[str, Any]] = {
 def set_params(folder: Path, sections: dict[str, dict[str, Any]]) -> None:
     """Changes knobs in a copy's `params.yaml`."""
     path = folder / "params.yaml"
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content = read_all(path)
     for section, knobs in sections.items():
         reduce(getitem, section.split("."), content).update(knobs)
     path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")

@@ -17,9 +17,9 @@ from threading import Event, Lock
 from typing import Any, NamedTuple
 
 import pandas as pd
-import yaml
 
 from benchmarks.tables import markdown, spread
+from miseducation.project.params import read_all
 
 TABLE = Path("benchmarks/training.csv")
 OURS = ("ours", "ours_fast", "ours_float32")  # cheap enough to be repeated more often
@@ -102,7 +102,7 @@ def measure(tasks: list[Task], mode: str, jobs: int, unfinished: Path) -> pd.Dat
 
 def check_task() -> None:
     """Stops if `params.yaml` and the data are not those of the task."""
-    given = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    given = read_all()
     for section, knobs in TASK.items():
         for name, value in knobs.items():
             if given[section][name] != value:

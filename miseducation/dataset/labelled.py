@@ -1,5 +1,6 @@
 """Labelled images, with what the learner is told apart from what the pictures show."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic
@@ -8,7 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from typing_extensions import TypeVar
 
+from miseducation.dataset import names
 from miseducation.dataset.images import Images, OverlaidImages
+from miseducation.dataset.layout import channels_first, doubt
+from miseducation.errors import InputError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -81,8 +85,11 @@ class Dataset(Generic[Store]):
         labels = np.asarray(labels)
         if labels.dtype.kind not in "iu":
             raise ValueError(f"labels must be whole numbers, not {labels.dtype}")
-        names = [str(number) for number in range(int(labels.max(initial=0)) + 1)] if classes is None else classes
-        return clean(images[..., np.newaxis] if images.ndim == 3 else images, labels, names)
+        if images.ndim == 4 and channels_first(images.shape[1:]):
+            raise InputError(f"images are {list(images.shape)}, but channels come last: np.moveaxis(images, 1, -1)")
+        if images.ndim == 4 and (said := doubt("images", images.shape)):
+            warnings.warn(said, stacklevel=2)
+        return _numbered(images[..., np.newaxis] if images.ndim == 3 else images, labels, classes)
 
     @staticmethod
     def from_torch(data: "TorchDataset[Any]", classes: Sequence[str] | None = None) -> "Dataset":
@@ -94,7 +101,7 @@ class Dataset(Generic[Store]):
         """
         from miseducation.dataset.torch_data import read
 
-        return Dataset.from_arrays(*read(data), getattr(data, "classes", None) if classes is None else classes)
+        return _numbered(*read(data), getattr(data, "classes", None) if classes is None else classes)
 
     def to_torch(self, transform: "Callable[[Tensor], Any] | None" = None) -> "TorchDataset[Any]":
         """A `torch.utils.data.Dataset` of images and the labels that the learner is told.
@@ -107,10 +114,18 @@ class Dataset(Generic[Store]):
         return Pairs(self, transform)
 
 
+def _numbered(images: np.ndarray, labels: np.ndarray, classes: Sequence[str] | None) -> Dataset:
+    """A clean dataset whose classes are called by their numbers, if they have no names."""
+    return clean(images, labels, [*map(str, range(int(labels.max(initial=0)) + 1))] if classes is None else classes)
+
+
 def clean(images: Store, labels: ArrayLike, classes: Sequence[str], boxes: np.ndarray | None = None) -> Dataset[Store]:
-    """A dataset that nobody touched: the labels are true and no row is poisoned."""
+    """A dataset that nobody touched: the labels are true and no row is poisoned.
+
+    An `InputError`, if a class is called what cannot be shown, or as another: see `names.check`.
+    """
     labels = np.asarray(labels, dtype=np.int64)
-    return Dataset(images, labels, labels, np.zeros(len(labels), dtype=bool), tuple(classes), boxes)
+    return Dataset(images, labels, labels, np.zeros(len(labels), dtype=bool), names.check(classes), boxes)
 
 
 def overlay(

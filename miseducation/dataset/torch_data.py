@@ -1,6 +1,7 @@
 """To and from `torch.utils.data.Dataset`, which the article's code takes and returns."""
 
 import operator
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from miseducation.dataset.layout import channels_first, doubt
 from miseducation.errors import InputError
 
 if TYPE_CHECKING:
@@ -75,8 +77,8 @@ def _levels(image: Any, row: int) -> np.ndarray:
     if getattr(image, "mode", "") in ("1", "P", "CMYK", "YCbCr"):  # Pillow's, whose numbers are no colours
         image = image.convert("L" if image.mode == "1" else "RGB")
     levels = image.detach().cpu().numpy() if isinstance(image, Tensor) else np.asarray(image)
-    if isinstance(image, Tensor) and levels.ndim == 3:
-        levels = np.moveaxis(levels, 0, -1)  # torch's images have their channels first
+    if levels.ndim == 3:
+        levels = _channels_last(levels, row, tensor=isinstance(image, Tensor))
     if levels.dtype.kind == "f":
         scaled = levels * 255.0
         if not (np.abs(scaled - scaled.round()) < 1e-2).all() or scaled.min() < 0 or scaled.max() > 255:
@@ -88,3 +90,16 @@ def _levels(image: Any, row: int) -> np.ndarray:
     if levels.dtype != np.uint8 or levels.ndim not in (2, 3):
         raise InputError(f"image {row} is {levels.dtype} {list(levels.shape)}; allowed: uint8, or float from 0 to 1")
     return levels[..., np.newaxis] if levels.ndim == 2 else levels
+
+
+def _channels_last(levels: np.ndarray, row: int, *, tensor: bool) -> np.ndarray:
+    """One image `[h, w, c]`, of which torch's tensors have the channels first."""
+    first, second, last = shape = levels.shape
+    # A tensor is taken at its word, unless it looks like a photograph: few have so many channels and so few columns.
+    photograph = last in (1, 3, 4) and first > 16 and max(first, second) <= 2 * min(first, second)
+    if photograph if tensor else channels_first(shape):
+        where = "first in a tensor: image.permute(2, 0, 1)" if tensor else "last in an array: np.moveaxis(image, 0, -1)"
+        raise InputError(f"image {row} is {list(shape)}, but channels come {where}")
+    if not tensor and row == 0 and (said := doubt("image", shape)):  # once, as they are all of one size
+        warnings.warn(said, stacklevel=5)
+    return np.moveaxis(levels, 0, -1) if tensor else levels

@@ -1,5 +1,6 @@
 """Your own arrays: an .npz file or a folder of .npy files, with this project's names or Keras'."""
 
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,9 +11,12 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from miseducation.dataset import Dataset, clean
+from miseducation.dataset.names import check, shown
 from miseducation.datasets import Fetched
 from miseducation.datasets.origins import boxes as corners_of
+from miseducation.datasets.origins import numbering, pixels
 from miseducation.datasets.origins.own import Own
+from miseducation.errors import InputError
 from miseducation.project.files import read_json
 
 # What holds the images and the labels of the training set, then those of the test set.
@@ -20,6 +24,8 @@ NAMES = (("train_images", "train_labels", "test_images", "test_labels"), ("x_tra
 BOXES = ("train_boxes", "test_boxes")
 CLASSES = "classes"  # an array of strings, or classes.json in a folder
 NEEDED = " or ".join(", ".join(names) for names in NAMES)
+
+LISTED = 20  # arrays that are left out, on the screen
 
 Arrays = dict[str, np.ndarray]
 
@@ -49,15 +55,13 @@ class ArrayFiles(Own):
     @field_validator("classes")
     @classmethod
     def _are_names(cls, classes: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        for problem in _check_names(classes or ()):
-            raise ValueError(problem)
-        return classes
+        return classes if classes is None else check(classes)
 
     def fetch(self) -> Fetched:
         place = self.place()
         source = self.record(place)
         try:
-            arrays = _load(place)
+            arrays, others = _load(place)
         except ValueError as error:
             raise self.refusal(str(error)) from None
         schemes = [names for names in NAMES if set(names) <= set(arrays)]
@@ -68,13 +72,22 @@ class ArrayFiles(Own):
             Split(x, arrays[x], y, arrays[y], boxes, arrays.get(boxes))
             for x, y, boxes in zip(images, labels, BOXES, strict=True)
         ]
-        problems = [problem for split in splits for problem in _check(split)]
-        names = self.classes or tuple(str(name) for name in arrays.get(CLASSES, ()))
+        names = self.classes or tuple(arrays.get(CLASSES, np.array([], str)).tolist())
+        problems = [problem for split, other in (splits, splits[::-1]) for problem in _check(split, other, names)]
+        try:
+            names = check(names)
+        except InputError as error:
+            problems.append(str(error))
         if not problems:
             names = names or tuple(str(i) for i in range(1 + max(int(split.labels.max()) for split in splits)))
-            problems = [*_check_names(names), *_check_together(splits, len(names))]
+            problems = [*_check_together(splits, len(names))]
         if problems:
             raise self.refusal("".join(f"\n  - {problem}" for problem in problems))
+        if doubts := [doubt for split in splits for doubt in pixels.doubts(split.images_name, split.images)]:
+            warnings.warn(f"{self.key()}: {'; '.join(doubts)}", stacklevel=2)
+        if unused := sorted(others | (set(arrays) - {*schemes[0], *BOXES, CLASSES})):
+            more = f" and {len(unused) - LISTED} more" if len(unused) > LISTED else ""
+            print(f"{self.key()}: left out {', '.join(map(shown, unused[:LISTED]))}{more}", flush=True)
         train, test = (_dataset(split, names) for split in splits)
         return Fetched(train, test, source)
 
@@ -90,12 +103,15 @@ def _reading(what: str) -> Iterator[None]:
     except Exception as error:
         if "allow_pickle" in str(error):
             raise ValueError(f"{what}holds Python objects, which are not unpickled; store numbers") from None
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = shown(" ".join(str(error).split()) or type(error).__name__)
         raise ValueError(f"{what}cannot be read: {reason}") from None
 
 
-def _load(place: Path) -> Arrays:
-    """The arrays of known names. Nothing is unpickled, and nothing is written under the name of an archive's member."""
+def _load(place: Path) -> tuple[Arrays, set[str]]:
+    """The arrays of known names, and the names of others.
+
+    Nothing is unpickled, and nothing is written under the name of an archive's member.
+    """
     if place.is_dir():
         members: Mapping[str, Path | np.ndarray] = {path.stem: path for path in place.glob("*.npy")}
     elif place.is_file() and zipfile.is_zipfile(place):
@@ -120,42 +136,31 @@ def _load(place: Path) -> Arrays:
             arrays[CLASSES] = np.array(read_json(place / f"{CLASSES}.json"))
     if CLASSES in arrays and (arrays[CLASSES].ndim != 1 or arrays[CLASSES].dtype.kind != "U"):
         raise ValueError(f"{CLASSES} must be a list of strings, not {arrays[CLASSES].dtype} {arrays[CLASSES].shape}")
-    return arrays
+    return arrays, set(members) - set(arrays)
 
 
-def _check(split: Split) -> Iterator[str]:
-    """What is wrong with a split by itself, each with the way out."""
-    x, images, y, labels, b, boxes = split
-    found = f"{x} is {images.dtype} {list(images.shape)}"
-    if images.ndim not in (3, 4) or not images.size:
-        yield f"{found}, must be uint8 [n, h, w] or [n, h, w, c]"
-    elif images.ndim == 4 and images.shape[1] <= 4 < min(images.shape[2:]):
-        yield f"{found}, which looks like [n, c, h, w]; channels come last: np.moveaxis({x}, 1, -1)"
-    if images.dtype != np.uint8 and images.dtype.kind in "biuf" and images.size:
-        span = f"{images.min():g} to {images.max():g}" if images.dtype.kind != "b" else "false to true"
-        scaled = f"({x} * 255).round()" if images.max() <= 1 else f"{x}.round()" if images.dtype.kind == "f" else x
-        yield f"{found} from {span}, must be uint8 from 0 to 255: {scaled}.astype('uint8')"
-    elif images.dtype != np.uint8:
-        yield f"{found}, must be uint8"
-    found = f"{y} is {labels.dtype} {list(labels.shape)}"
-    n = len(images) if images.ndim else 0
-    if labels.ndim == 2 and labels.shape[1] > 1:
-        yield f"{found}, must be [n]; if each row marks its class: {y}.argmax(axis=1)"
-    elif labels.shape not in ((n,), (n, 1)):
-        yield f"{found}, must be [{n}], a label per image"
-    elif labels.dtype.kind not in "iu":
-        yield f"{found}, must be whole numbers: {y}.astype('int64')"
-    elif labels.size and labels.min() < 0:
-        yield f"{y} holds {labels.min()}, must be 0 or more"
-    elif labels.size and labels.max() >= n:  # before as many names are made as such labels stand for
-        found = f"{y} holds {labels.max()}, labels must be 0 to K-1 for K classes, of which {n} images show at most {n}"
-        yield f"{found}: np.unique({y}, return_inverse=True)[1] renumbers them"
-    if boxes is None:
+def _check(split: Split, other: Split, names: Sequence[str]) -> Iterator[str]:
+    """What is wrong with a split by itself, each with the way out; what is meant may be seen in the other only."""
+    yield from pixels.check(split.images_name, split.images, numbering.count(split.labels), other.images)
+    yield from numbering.check(_labels(split, other, names), _labels(other, split, names))
+    b, boxes, images = split.boxes_name, split.boxes, _laid_out(split)
+    if boxes is None or images.ndim not in (3, 4):
         return
-    if boxes.shape not in ((n, 4), (n, 4, 2)) or boxes.dtype.kind not in "iuf":
+    if boxes.shape not in ((len(images), 4), (len(images), 4, 2)) or boxes.dtype.kind not in "iuf":
+        n = len(images)
         yield f"{b} is {boxes.dtype} {list(boxes.shape)}, must be numbers [{n}, 4] (x1, y1, x2, y2) or [{n}, 4, 2]"
-    elif images.ndim in (3, 4):
+    else:
         yield from corners_of.check(b, boxes, *images.shape[1:3])
+
+
+def _laid_out(split: Split) -> np.ndarray:
+    return pixels.laid_out(split.images, numbering.count(split.labels))[1]
+
+
+def _labels(split: Split, other: Split, names: Sequence[str]) -> numbering.Labels:
+    images = _laid_out(split)
+    rows = len(images) if images.ndim in (3, 4) else numbering.count(split.labels)  # which nobody knows better then
+    return numbering.Labels(split.labels_name, split.labels, rows, other.labels, names)
 
 
 def _check_together(splits: list[Split], classes: int) -> Iterator[str]:
@@ -173,13 +178,6 @@ def _check_together(splits: list[Split], classes: int) -> Iterator[str]:
         if absent := sorted(set(range(classes)) - there):
             shown = ", ".join(map(str, absent[:10])) + (", …" if len(absent) > 10 else "")
             yield f"{split.labels_name} lacks {shown}; each of the {classes} classes is needed in both splits"
-
-
-def _check_names(names: Sequence[str]) -> Iterator[str]:
-    if not all(name.strip() and name.isprintable() for name in names):
-        yield "the name of a class is empty or cannot be printed"
-    if len(set(names)) < len(names):
-        yield "two classes have the same name"
 
 
 def _dataset(split: Split, names: tuple[str, ...]) -> Dataset:

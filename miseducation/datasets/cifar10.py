@@ -12,11 +12,13 @@ from typing import ClassVar, final
 import numpy as np
 
 from miseducation.dataset import Dataset, clean
-from miseducation.datasets.origins.originals import Files, Originals, Places, check_one, download
+from miseducation.datasets.origins.downloads import download
+from miseducation.datasets.origins.originals import Files, Originals, Places, check_one
 
 # The authors pack the same images three times. This one holds plain bytes; torchvision's holds pickles.
 ARCHIVE = "cifar-10-binary.tar.gz"
 ARCHIVE_SHA256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
+LARGEST = 200_000_000  # bytes that it does not exceed
 FOLDER = "cifar-10-batches-bin"  # in the archive
 SIZE = 32
 ROW = 1 + 3 * SIZE * SIZE  # bytes: the label, then the red, the green and the blue plane
@@ -48,7 +50,7 @@ class Cifar10(Originals):
         from torchvision.datasets import CIFAR10
 
         page = CIFAR10.url.removesuffix(CIFAR10.filename)  # the three archives lie side by side
-        return [(page, lambda: unpack(download(page, [(ARCHIVE, ARCHIVE_SHA256)])[ARCHIVE]))]
+        return [(page, lambda: unpack(download(page, [(ARCHIVE, ARCHIVE_SHA256)], LARGEST)[ARCHIVE]))]
 
     def read_folder(self, folder: Path) -> Files:
         """Reads the archive, or the files that were in it, in a folder of their own or not."""

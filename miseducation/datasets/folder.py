@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from miseducation.dataset import clean
+from miseducation.dataset.names import composed, fault, seen, shown
 from miseducation.dataset.picture_files import SUFFIXES, decode, in_threads
 from miseducation.datasets import Fetched
 from miseducation.datasets.origins.own import Own
@@ -51,7 +52,7 @@ class Folder(Own):
         try:
             pictures, held, bad = _scan(root)
         except OSError as error:
-            raise self.refusal(f"{error.filename} cannot be read: {error.strerror}") from None
+            raise self.refusal(f"{shown(error.filename)} cannot be read: {error.strerror}") from None
         except ValueError as error:
             raise self.refusal(str(error)) from None
         source = self.record(root)
@@ -69,7 +70,7 @@ class Folder(Own):
             raise self.refusal(f"{_report(bad | worse, 'cannot be used')}\nMend or remove them{advice}.")
         if bad:
             print(f"{self.key()}: {_report(bad, 'left out')}", flush=True)
-            source["skipped"] = {_shown(name): bad[name] for name in sorted(bad)}
+            source["skipped"] = {shown(name): bad[name] for name in sorted(bad)}
 
         classes = sorted({label for _, label in held})
         number = {label: i for i, label in enumerate(classes)}
@@ -125,8 +126,9 @@ def _scan(root: Path) -> tuple[list[Picture], list[Class], Problems]:
         elif not name.lower().endswith(SUFFIXES):
             strays[name] = f"is no image by its name; those end in {', '.join(SUFFIXES)}"
         else:
-            pictures.append(Picture(name, split, label))
-    return pictures, [(split, label) for split in splits for label in _folders(root / split)], strays
+            pictures.append(Picture(name, split, composed(label)))
+    held = {(split, composed(label)): None for split in splits for label in _folders(root / split)}
+    return pictures, [*held], strays
 
 
 def _folders(root: Path) -> list[str]:
@@ -141,8 +143,11 @@ def _mismatches(held: list[Class], counts: Counter[Class]) -> Problems:
     for split, label in held:
         if not split and counts[split, label] == 1:
             found[label] = "holds 1 image, which cannot be split into train and test"
-        if not label.isprintable():
-            found[_path((split, label))] = "is no name for a class: it cannot be printed"
+        if reason := fault(label):
+            found[_path((split, label))] = f"is no name for a class: it {reason}"
+    for (split, label), times in Counter((split, seen(label)) for split, label in held).items():
+        if times > 1:
+            found[_path((split, label))] = "is the name of two classes, but for spaces or what cannot be seen"
     classes = {label for _, label in held}
     if len(classes) < 2:
         found["."] = f"holds {len(classes)} class, needs two: folders of images, or train and test with such folders"
@@ -164,12 +169,7 @@ def _held_out(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
 
 
 def _report(problems: Problems, what: str) -> str:
-    lines = [f"\n  - {_shown(name)}: {problems[name]}" for name in sorted(problems)]
+    lines = [f"\n  - {shown(name)}: {problems[name]}" for name in sorted(problems)]
     more = f"\n  … and {len(lines) - LISTED} more" if len(lines) > LISTED else ""
     count = "1 file or folder" if len(lines) == 1 else f"{len(lines)} files or folders"
     return f"{count} {what}:{''.join(lines[:LISTED])}{more}"
-
-
-def _shown(name: str) -> str:
-    # A name may hold line breaks, or bytes that are no text.
-    return name if name.isprintable() else ascii(name)[1:-1]

@@ -18,12 +18,14 @@ from pydantic import Field
 from miseducation.dataset import Dataset, clean
 from miseducation.dataset.picture_files import in_threads
 from miseducation.datasets.origins.boxes import corners
-from miseducation.datasets.origins.originals import Files, Originals, Places, download
+from miseducation.datasets.origins.downloads import download
+from miseducation.datasets.origins.originals import Files, Originals, Places
 
 # As in torchvision.datasets.GTSRB, which keeps them inside a method; the publisher states no SHA-256.
 ADDRESS = "https://sid.erda.dk/public/archives/daaeac0d7ce1152aea9b61d9f1e19370/"
 TRAINING = {"online": "GTSRB-Training_fixed.zip", "final": "GTSRB_Final_Training_Images.zip"}
 TEST, TEST_TABLE = "GTSRB_Final_Test_Images.zip", "GTSRB_Final_Test_GT.zip"
+LARGEST = 400_000_000  # bytes that none of them exceeds
 TABLE = re.compile(r"(.*/)?GT-\d{5}\.csv")  # one per class, beside its images
 
 
@@ -79,7 +81,7 @@ class Gtsrb(Originals):
         return {name: self.CHECKSUMS[name] for name in (TRAINING[self.training], TEST, TEST_TABLE)}
 
     def sources(self) -> Places:
-        return [(ADDRESS, lambda: download(ADDRESS, self.checksums().items()))]
+        return [(ADDRESS, lambda: download(ADDRESS, self.checksums().items(), LARGEST))]
 
     def _read(self, archive: zipfile.ZipFile, rows: list[Row], what: str) -> Dataset:
         """Decodes the images in memory: nothing gets on the disk, whatever the members are called."""

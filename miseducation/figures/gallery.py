@@ -7,7 +7,7 @@ import numpy as np
 
 from miseducation.dataset import Images
 from miseducation.errors import InputError
-from miseducation.figures.pictures import RED, show
+from miseducation.figures.pictures import RED, legend, show
 from miseducation.poisoning.draws import Purpose
 from miseducation.poisoning.label_maps import class_number
 from miseducation.studies import cells
@@ -117,7 +117,10 @@ def gallery(shown: dict[str, dict[Series, Example]]) -> "Figure":
         write(LETTERS - 0.12, y + SIDE / 2 - 0.09, attack, 11, side="right")
         write(LETTERS - 0.12, y + SIDE / 2 + 0.09, label_map, 8.5, "0.4", side="right")
     for left, (dataset, block) in zip(lefts, shown.items(), strict=False):
-        write(left + (len(COLUMNS) * (SIDE + GAP) - GAP) / 2, 0.22, dataset, 13)
+        middle = left + (len(COLUMNS) * (SIDE + GAP) - GAP) / 2
+        write(middle, 0.22, dataset, 13)
+        for note in legend(next(iter(block.values())).images[0]):
+            write(middle, 0.42, note, 8.5, "0.3")
         for column, name in enumerate(COLUMNS):
             x = left + column * (SIDE + GAP)
             write(x + SIDE / 2, TOP - 0.14, name, 9.5, "0.3")

@@ -1,5 +1,7 @@
 """Pictures of the data and the results, as matplotlib figures; the same input gives the same PNG bytes."""
 
+import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,7 @@ COUNTED = 20  # classes up to which a confusion matrix shows its counts
 RED = "#b3261e"
 # Okabe and Ito's colours, which the colour-blind tell apart, without the yellow that is hard to see on white.
 COLOURS = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"
+NO_GLYPH = re.compile(r"Glyph .* missing from font")  # matplotlib's warning, one for each character
 MARKERS = "osv^"  # no two of 24 series have both in common
 
 
@@ -42,7 +45,7 @@ def sample_grid(data: Dataset | Dataset[Images]) -> "Figure":
             name = data.classes[label]
             ax.text(-0.02, 0.5, name, transform=ax.transAxes, ha="right", va="center", fontsize=13, parse_math=False)
     left_out = f" (the first {len(classes)} of {len(there)})" if len(classes) < len(there) else ""
-    figure.suptitle(f"Clean training images, by class{left_out}", fontsize=13)
+    figure.suptitle("\n".join([f"Clean training images, by class{left_out}", *legend(data.images)]), fontsize=13)
     return figure
 
 
@@ -63,7 +66,8 @@ def gallery(originals: Dataset, poisoned: Dataset) -> "Figure":
             ax.set_title(f"label{break_}{name}", fontsize=letters, color=colour, parse_math=False)
     for ax, text in ((axes[0, 0], "original"), (axes[1, 0], "poisoned")):
         ax.text(-0.12, 0.5, text, transform=ax.transAxes, ha="right", va="center", rotation=90, fontsize=13)
-    figure.suptitle("What the attacker changed: the trigger and the label", fontsize=14)
+    title = "What the attacker changed: the trigger and the label"
+    figure.suptitle("\n".join([title, *legend(poisoned.images)]), fontsize=14)
     return figure
 
 
@@ -108,9 +112,18 @@ def show_shares(ax: "Axes") -> None:
 
 
 def save(figure: "Figure", path: Path) -> None:
-    """Writes a PNG without the fields that vary from one installation to the next."""
-    with replacing(path) as partial:
+    """Writes a PNG without the fields that vary from one installation to the next.
+
+    Warns once of all characters that no font here has, which are drawn as boxes.
+    """
+    with replacing(path) as partial, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         figure.savefig(partial, format="png", dpi=110, metadata={"Software": None})
+    others = [each for each in caught if not NO_GLYPH.match(str(each.message))]
+    for each in others:
+        warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+    if len(others) < len(caught):
+        warnings.warn(f"{path.name}: matplotlib's fonts lack some characters; they are drawn as boxes", stacklevel=2)
 
 
 def _side_by_side(images: np.ndarray) -> np.ndarray:
@@ -123,7 +136,18 @@ def _side_by_side(images: np.ndarray) -> np.ndarray:
     return strip
 
 
+def legend(images: np.ndarray | Images) -> list[str]:
+    """What to say of the colours of images, `[n, h, w, c]` or `[h, w, c]`, that are neither grey nor RGB; else none."""
+    channels = images.shape[-1]
+    if channels in (1, 3):
+        return []
+    return ["Red and green are the 2 channels" if channels == 2 else f"Colours are the first 3 of {channels} channels"]
+
+
 def show(ax: "Axes", image: np.ndarray) -> None:
-    """Draws an image, uint8 `[h, w, c]`."""
-    grey = image.shape[-1] == 1
-    ax.imshow(image[..., 0] if grey else image, cmap="gray" if grey else None, vmin=0, vmax=255)
+    """Draws an image, uint8 `[h, w, c]`: of more than three channels the first three, as red, green and blue."""
+    if image.shape[-1] == 1:
+        ax.imshow(image[..., 0], cmap="gray", vmin=0, vmax=255)
+        return
+    spare = np.zeros((*image.shape[:2], max(0, 3 - image.shape[-1])), np.uint8)
+    ax.imshow(np.concatenate([image[..., :3], spare], axis=-1))

@@ -11,7 +11,10 @@ from typing import ClassVar, final
 
 import numpy as np
 
+from miseducation.dataset.names import composed
 from miseducation.errors import InputError
+
+LISTED = 50  # names of classes in a message
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,11 +146,12 @@ def class_number(key: str, given: int | str | None, classes: Sequence[str]) -> i
 
     A name wins: where classes are called 1, 2 and 8, then 8 is the last of them.
     """
-    if given is not None and str(given) in classes:
-        return list(classes).index(str(given))
+    if given is not None and composed(str(given)) in (known := [*map(composed, classes)]):
+        return known.index(composed(str(given)))
     if isinstance(given, int) and 0 <= given < len(classes):
         return given
-    allowed = f"a class number from 0 to {len(classes) - 1} or one of the names {', '.join(classes)}"
+    allowed = f"a class number from 0 to {len(classes) - 1} or one of the names {', '.join(classes[:LISTED])}"
+    allowed += f" and {len(classes) - LISTED} more" if len(classes) > LISTED else ""
     raise InputError(f"params.yaml: {key} = {given!r} is not a class of this data set; allowed: {allowed}")
 
 

@@ -1,5 +1,10 @@
 """What goes to the disk must come back, and only what differs may be stored."""
 
+import os
+import pickle
+import shutil
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +16,7 @@ import pytest
 from miseducation.attacks.badnets import BadNets
 from miseducation.dataset import Dataset, clean, disk
 from miseducation.dataset.images import Images
+from miseducation.errors import InputError
 from miseducation.poisoning.label_maps import AllToOne
 from miseducation.project import files
 
@@ -140,6 +146,160 @@ def test_a_malformed_dataset_cannot_be_made(change: dict[str, np.ndarray]) -> No
     Dataset(**whole, classes=("a", "b"))
     with pytest.raises(ValueError, match="must be"):
         Dataset(**(whole | change), classes=("a", "b"))
+
+
+def header(path: Path, shape: object, descr: object = "|u1", more: int = 0) -> None:
+    """An .npy file of which only the header is there, and some bytes."""
+    text = f"{{'descr': {descr!r}, 'fortran_order': False, 'shape': {shape!r}}}".encode()
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(more))
+
+
+def instead(path: Path, make: Callable[[Path], object]) -> None:
+    path.unlink()
+    make(path)
+
+
+ARRAYS: dict[str, Any] = {
+    "missing": lambda path: path.unlink(),
+    "empty": lambda path: path.write_bytes(b""),
+    "no array": lambda path: path.write_bytes(b"P5 1 1 255 "),
+    "a text": lambda path: path.write_text("[[0]]"),
+    "an archive": lambda path: path.with_suffix(".npz").rename(path),
+    "objects": lambda path: np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True),
+    "a pickle": lambda path: path.write_bytes(pickle.dumps([1, 2])),
+    "cut off": lambda path: os.truncate(path, path.stat().st_size - 1),
+    "a header alone": lambda path: os.truncate(path, 60),
+    "without end": lambda path: header(path, (2**60, 2, 2, 1)),
+    "beyond all numbers": lambda path: header(path, (2**70, 1, 1, 1)),
+    "fewer than none": lambda path: header(path, (-1, 12, 12, 1), more=200),
+    "less than a pixel": lambda path: header(path, (200, 0, 0, 1)),
+    "none, but large": lambda path: header(path, (0, 2**40, 2**20, 1), more=1),
+    "a header in itself": lambda path: header(path, (1,) * 2000),
+    "a shape in words": lambda path: header(path, "large"),
+    "half an image": lambda path: header(path, (0.5, 2, 2, 1), more=9),
+    "a type without end": lambda path: header(path, (1,), "|V2000000000"),
+    "an unknown type": lambda path: header(path, (1,), "os.system"),
+    "another type": lambda path: np.save(path, np.load(path).astype(np.float64)),
+    "texts": lambda path: np.save(path, np.load(path).astype(str)),
+    "in Fortran's order": lambda path: np.save(path, np.asfortranarray(np.zeros((3, 4, 5, 2), np.uint8))),
+    "another shape": lambda path: np.save(path, np.load(path).ravel()[:-1]),
+    "a pipe": lambda path: instead(path, os.mkfifo),
+    "a folder": lambda path: instead(path, Path.mkdir),
+    "a link to itself": lambda path: instead(path, lambda path: path.symlink_to(path)),
+}
+FILES = ("raw/train_images.npy", "raw/train_labels.npy", "raw/train_boxes.npy", "poisoned/images.npy")
+
+
+def read_all(folder: Path) -> None:
+    disk.load_poisoned(folder / "raw", folder / "poisoned")
+    disk.load_pairs(folder / "raw", folder / "poisoned", np.arange(3))
+    disk.load_triggered(folder / "raw", folder / "poisoned")
+    disk.load_raw(folder / "raw", "test")[:]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rng, folder = np.random.default_rng(0), tmp_path_factory.mktemp("whole")
+    images = rng.integers(1, 255, (200, 12, 12, 1), dtype=np.uint8)
+    boxes = rng.uniform(0, 9, (200, 4, 2)).astype(np.float32)
+    poison(clean(images, rng.permutation(200) % 4, ["a", "b", "c", "d"], boxes), folder)
+    return folder
+
+
+@pytest.fixture
+def forged(whole: Path, tmp_path: Path) -> Path:
+    """A data set and its poison, which a test may spoil."""
+    shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
+    read_all(tmp_path)
+    return tmp_path
+
+
+def refused(folder: Path, *named: str) -> None:
+    """One line that names the file, before anything large is read."""
+    with pytest.raises(InputError) as error:
+        read_all(folder)
+    assert str(error.value).startswith(tuple(str(folder / name) for name in named))
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) < 1000
+
+
+@pytest.mark.parametrize("name", [*FILES, "poisoned/test_images.npy", "raw/test_labels.npy"])
+@pytest.mark.parametrize("edit", ARRAYS.values(), ids=ARRAYS)
+def test_an_array_that_is_none_of_ours_is_refused(forged: Path, name: str, edit: Any) -> None:
+    np.savez(forged / name.replace(".npy", ".npz"), np.load(forged / name))
+    edit(forged / name)
+    if name == "raw/train_boxes.npy" and not (forged / name).is_file():  # a data set need not have any
+        read_all(forged)
+    else:
+        refused(forged, name, "poisoned", "raw")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "{", "7", "null", '"abcd"', '{"a": 1}', "[1, 2, 3, 4]", '["a", "b", "c"]', '["a", "b", "c", null]'),
+        *('["a", "b", "c", ["d"]]', '["a", "a", "b", "c"]', "[" * 100_000, '["' + "x" * 2_000_000 + '"]'),
+    ],
+    ids=lambda content: content[:20],
+)
+def test_class_names_that_are_none_are_refused(forged: Path, content: str) -> None:
+    (forged / "raw/classes.json").write_text(content)
+    with pytest.raises(InputError):
+        read_all(forged)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("row,", "other,"),
+        ("label,", "other,"),
+        (",added", ",other"),
+        ("False", "perhaps"),
+        ("False", ""),
+        (",1,", ",,"),
+        (",1,", ",one,"),
+        (",1,", ",0.5,"),
+        (",1,", ",nan,"),
+        (",1,", ",4,"),
+        (",1,", ",-1,"),
+        (",1,", f",{2**70},"),
+        ("\n", "\n-1,0,1,poison,False\n"),
+        ("\n", "\n200,0,1,poison,False\n"),
+        ("\n", f"\n{2**62},0,1,poison,False\n"),
+        ("\n", "\n5,0,1,poison,False\n"),
+        ("row", "\0"),
+        ("row", '"'),
+    ],
+)
+def test_a_manifest_that_tells_of_something_else_is_refused(forged: Path, old: str, new: str) -> None:
+    path = forged / "poisoned/manifest.csv"
+    path.write_text(path.read_text().replace(old, new, 1))
+    refused(forged, "poisoned")
+    for name in ("manifest.csv", "test_manifest.csv"):
+        (forged / "poisoned" / name).write_bytes(b"\xff\xfe\0")
+        refused(forged, "poisoned")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("attackable", "other"), ("True", "perhaps"), (",1,", ",9,"), ("\n", "\n0,0,1,True\n"), (",1,", ",0.5,")],
+)
+def test_a_manifest_of_the_test_set_that_tells_of_something_else_is_refused(forged: Path, old: str, new: str) -> None:
+    path = forged / "poisoned/test_manifest.csv"
+    path.write_text(path.read_text().replace(old, new, 1))
+    refused(forged, "poisoned")
+
+
+@pytest.mark.parametrize("name", ["manifest.csv", "test_manifest.csv"])
+def test_a_manifest_that_is_longer_than_its_images_are_many_is_not_read(forged: Path, name: str) -> None:
+    path = forged / "poisoned" / name
+    whole = path.read_text()
+    path.write_text(whole + whole[whole.index("\n") + 1 :])
+    refused(forged, "poisoned")
+    os.truncate(path, 10**9)  # a hole, which takes no place on the disk
+    begun = time.process_time()
+    refused(forged, f"poisoned/{name} has more than")
+    assert time.process_time() - begun < 1
 
 
 def test_arrays_with_objects_are_refused(tmp_path: Path) -> None:

@@ -23,7 +23,9 @@ def check(name: str, boxes: np.ndarray, height: int, width: int) -> Iterator[str
         yield f"{name} holds numbers that are not finite {_where(endless)}"
     elif placed.size and 1 - SHARES <= placed.min() <= placed.max() <= SHARES and max(height, width) > 1:
         span = f"{placed.min():g} to {placed.max():g}"
-        yield f"{name} goes from {span}, which look like shares; multiply by width and height: {width} and {height}"
+        # Others have y first, or the middle and the size: the numbers do not say.
+        order, sides = ("x, y", [width, height]) if boxes.ndim == 3 else ("x1, y1, x2, y2", [width, height] * 2)
+        yield f"{name} goes from {span}, which look like shares of the image; if they are {order}: {name} * {sides}"
     elif boxes.ndim == 2 and (empty := ~np.less(placed[:, 0], placed[:, 2]).all(axis=1)).any():
         advice = "its numbers are x1, y1, x2, y2, left and upper edge first"
         yield f"{name} holds a box without area {_where(empty)}; {advice}"

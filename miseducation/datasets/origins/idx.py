@@ -11,9 +11,10 @@ from typing import ClassVar
 import numpy as np
 
 from miseducation.dataset import Dataset, clean
-from miseducation.datasets.origins.originals import Files, Originals, Places, download
+from miseducation.datasets.origins.downloads import download
+from miseducation.datasets.origins.originals import Files, Originals, Places
 
-LARGEST = 60_000 * 28 * 28 + 16  # bytes of the largest file, uncompressed
+LARGEST = 60_000 * 28 * 28 + 16  # bytes of the largest file, unpacked; none that is packed has more
 
 
 class Idx(Originals, ABC):
@@ -48,7 +49,8 @@ class Idx(Originals, ABC):
 
 def read_mirror(mirror: str, resources: list[tuple[str, str]]) -> Files:
     """Downloads the four files from a mirror of torchvision's, with its MD5 checked before they are unpacked."""
-    return {name.removesuffix(".gz"): gunzip(name, content) for name, content in download(mirror, resources).items()}
+    files = download(mirror, resources, LARGEST)
+    return {name.removesuffix(".gz"): gunzip(name, content) for name, content in files.items()}
 
 
 def gunzip(name: str, content: bytes) -> bytes:

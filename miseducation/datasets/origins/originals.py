@@ -1,22 +1,20 @@
 """What public data sets share: their original files, from the user's folder or from the first place that has them."""
 
 import hashlib
-import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field
 
 from miseducation.dataset import Dataset
+from miseducation.dataset.names import LONGEST, shown
 from miseducation.datasets import Fetched, Source, record
+from miseducation.datasets.origins.downloads import ALGORITHMS
 from miseducation.errors import InputError
 from miseducation.project.command import DISK_FULL
 from miseducation.project.own_files import locate
-
-CONNECT_SECONDS, READ_SECONDS = 5, 15
-ALGORITHMS = {32: "md5", 64: "sha256"}  # by the number of hexadecimal digits
 
 Files = dict[str, bytes]
 Places = list[tuple[str, Callable[[], Files]]]
@@ -111,25 +109,10 @@ def check_one(name: str, content: bytes, expected: str) -> None:
         )
 
 
-def download(address: str, checksums: Iterable[tuple[str, str]]) -> Files:
-    """Downloads files from an address that ends in a slash, each with its MD5 or SHA-256 checked."""
-    import pooch
-
-    pooch.get_logger().setLevel("WARNING")
-    downloader = pooch.HTTPDownloader(timeout=(CONNECT_SECONDS, READ_SECONDS), progressbar=True)
-    files = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for name, checksum in checksums:
-            known = f"{ALGORITHMS[len(checksum)]}:{checksum}"
-            path = pooch.retrieve(f"{address}{name}", known, name, folder, downloader=downloader)
-            files[name] = Path(path).read_bytes()
-    return files
-
-
 def last_line(text: object) -> str:
-    """The last line that says something: where programs and nested errors tell what was wrong."""
+    """The last line that says something: where programs, servers and nested errors tell what was wrong."""
     lines = [line for line in str(text).splitlines() if line.strip()]
-    return (lines or ["no message"])[-1].strip()
+    return shown((lines or ["no message"])[-1].strip()[:LONGEST])
 
 
 def _root(error: BaseException) -> BaseException:
