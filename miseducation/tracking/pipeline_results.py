@@ -1,15 +1,21 @@
 """A finished run of the pipeline as it lies in a folder: `dvc.lock`, and the outputs named there."""
 
-import csv
-import json
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
-from miseducation.tracking import results
+from miseducation.project.foreign import read_json, read_table
+from miseducation.tracking import checks, results
+from miseducation.tracking.checks import MalformedError
+from miseducation.tracking.locks import read_lock, read_outputs, read_params
 from miseducation.tracking.results import IncompleteError, Input, Result
 
 LOCK = "dvc.lock"
 EVALUATION, INTERVALS = "metrics/evaluation.json", "metrics/intervals.json"
 NEEDED = (EVALUATION, INTERVALS, "models/clean", "models/backdoored", "data/poisoned/manifest.csv")
+DATA = ("data/raw", "data/poisoned/images.npy", "data/poisoned/test_images.npy")
+NO_NUMBER = ("", "inf", "-inf")  # as a training that diverged leaves it there
+HISTORY = re.compile(r"metrics/([^/]+)/history\.csv")
 
 
 def read_result(folder: Path) -> Result:
@@ -17,55 +23,69 @@ def read_result(folder: Path) -> Result:
 
     Raises:
         IncompleteError: If a stage has not run, or files and `dvc.lock` do not belong together.
+        MalformedError: If what is read is none of our results.
     """
-    stages = results.read_lock(folder, LOCK)
+    stages = read_lock(folder, LOCK)
     if "evaluate" not in stages:
         raise IncompleteError("the stage evaluate has not run yet")
-    hashes = results.read_outputs(stages)
-    deps = [dep for stage in stages.values() for dep in stage.get("deps", []) if dep["path"] in hashes]
-    if stale := sorted(dep["path"] for dep in deps if dep.get("md5") != hashes[dep["path"]]):
+    hashes = read_outputs(stages)
+    deps = [dep for stage in stages.values() for dep in stage.deps.items() if dep[0] in hashes]
+    if stale := sorted(path for path, md5 in deps if md5 != hashes[path]):
         raise IncompleteError(f"{stale[0]} has changed since; `dvc repro` brings the result up to date")
-    for path in NEEDED:
-        if not (folder / path).exists():
-            raise IncompleteError(f"{path} is missing")
-    results.check_files(folder, LOCK, {EVALUATION: hashes[EVALUATION]})
-    metrics, intervals = (json.loads((folder / path).read_bytes()) for path in (EVALUATION, INTERVALS))
-    for name, (low, high) in intervals.items():
+    if unknown := [path for path in (*NEEDED, *DATA) if path not in hashes]:
+        raise MalformedError(f"{LOCK} has no output {unknown[0]}")
+    params = read_params(stages)
+    dataset, attack = (checks.name(params.get(key), key) for key in ("data.name", "attack.name"))
+    rate, seed = checks.parsed(params.get("attack.rate"), "attack.rate"), checks.whole(params.get("seed"), "seed")
+    names = (dataset, "poison", "triggered test set")
+    used = ("training and evaluation", "training of the backdoored model", "evaluation")
+    with checks.reading(folder):
+        if missing := [path for path in NEEDED if not (folder / path).exists()]:
+            raise IncompleteError(f"{missing[0]} is missing")
+        results.check_files(folder, LOCK, {EVALUATION: hashes[EVALUATION]})
+        return Result(
+            folder=folder,
+            paths=results.copied(LOCK, hashes),
+            name=f"{attack}-{rate:g}-seed{seed}",
+            experiment=checks.experiment(dataset, "data.name"),
+            params=params,
+            hashes=hashes,
+            metrics=_read_scores(folder),
+            inputs=[Input(name, path, hashes[path], use) for name, path, use in zip(names, DATA, used, strict=True)],
+            history=_read_history(folder, hashes),
+            tags=_read_training(folder),
+        )
+
+
+def _read_scores(folder: Path) -> dict[str, float]:
+    """The scores, and both ends of their intervals."""
+    scores, intervals = (checks.mapping(read_json(folder / path), path) for path in (EVALUATION, INTERVALS))
+    metrics = {checks.key(name, EVALUATION): checks.number(value, name) for name, value in scores.items()}
+    for name, ends in intervals.items():
+        if len(checks.listing(ends, checks.key(name, INTERVALS))) != 2:
+            raise MalformedError(f"{INTERVALS}: {name} has not two ends")
+        low, high = (checks.number(end, f"an end of {name}") for end in ends)
         metrics |= {f"interval_low/{name}": low, f"interval_high/{name}": high}
-    params = results.read_params(stages)
-    rate = float(params["attack.rate"])  # PyYAML reads 5e-05 as text
-    inputs = (
-        (str(params["data.name"]), "data/raw", "training and evaluation"),
-        ("poison", "data/poisoned/images.npy", "training of the backdoored model"),
-        ("triggered test set", "data/poisoned/test_images.npy", "evaluation"),
-    )
-    return Result(
-        folder=folder,
-        paths=results.copied(LOCK, hashes),
-        name=f"{params['attack.name']}-{rate:g}-seed{params['seed']}",
-        experiment=str(params["data.name"]),
-        params=params,
-        hashes=hashes,
-        metrics=metrics,
-        inputs=[Input(name, path, hashes[path], context) for name, path, context in inputs],
-        history=_read_history(folder),
-        tags=_read_training(folder),
-    )
+    return metrics
 
 
-def _read_history(folder: Path) -> dict[str, list[tuple[int, float]]]:
+def _read_history(folder: Path, outputs: Iterable[str]) -> dict[str, list[tuple[int, float]]]:
     history: dict[str, list[tuple[int, float]]] = {}
-    for path in sorted(folder.glob("metrics/*/history.csv")):
-        with path.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                epoch = int(row.pop("epoch"))
-                for name, value in row.items():
-                    history.setdefault(f"{path.parent.name}/{name}", []).append((epoch, float(value)))
+    for path, variant in sorted((path, found[1]) for path in outputs if (found := HISTORY.fullmatch(path))):
+        for row in read_table(folder / path) if (folder / path).exists() else ():
+            epoch = checks.whole(row.pop("epoch", None), f"{path}: an epoch")
+            for name, value in row.items():
+                figure = checks.key(f"{variant}/{name}", path)
+                if value not in NO_NUMBER:
+                    history.setdefault(figure, []).append((epoch, checks.parsed(value, f"{path}: {name}")))
     return history
 
 
 def _read_training(folder: Path) -> dict[str, str]:
     """What the backdoored model was trained on: device, precision, threads; empty for results of older versions."""
-    path = folder / "models/backdoored/training.json"
-    training = json.loads(path.read_bytes()) if path.is_file() else {}
-    return {f"train.{name}": str(value) for name, value in training.items()}
+    path = "models/backdoored/training.json"
+    training = checks.mapping(read_json(folder / path) if (folder / path).exists() else None, path)
+    return {
+        f"train.{checks.key(name, path)}": checks.text(str(value), f"{path}: {name}")
+        for name, value in training.items()
+    }

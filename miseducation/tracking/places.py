@@ -1,15 +1,32 @@
 """Where results can be found, and what is known of how they came about."""
 
 import os
-import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from miseducation.project.git import experiments, git
-from miseducation.tracking.results import copied, read_lock, read_outputs
+from miseducation.project.messages import shown
+from miseducation.tracking import checks
+from miseducation.tracking.checkout import Checkout
+from miseducation.tracking.checks import IncompleteError
+
+
+class Place(NamedTuple):
+    """A folder that may hold results.
+
+    Attributes:
+        folder: Where they are.
+        tags: How they came about.
+        name: What to call it: the folder may be a copy that does not last.
+    """
+
+    folder: Path
+    tags: dict[str, str]
+    name: str
 
 
 def tags_of_this_run() -> dict[str, str]:
@@ -24,48 +41,47 @@ def tags_of_this_run() -> dict[str, str]:
     return tags
 
 
-def places(root: Path, locks: Iterable[str]) -> Iterator[tuple[Path, dict[str, str]]]:
-    """Folders that may hold results, and how these came about; first those where it is known, then what remains.
+def places(root: Path, locks: Iterable[str]) -> Iterator[Place]:
+    """Folders that may hold results, first those where it is known how these came about, then what remains.
 
-    They are looked for from the main work tree, `root`; in `locks` DVC records the results.
+    They are looked for from the main work tree, `root`; in `locks` DVC records the results. What is malformed is told,
+    and passed over.
     """
-    for revision, tags in _revisions():
-        with _checkout(revision, locks) as folder:
-            yield folder, tags
-    yield Path(), tags_of_this_run()
-    for folder in sorted((root / "mlruns").glob("*/*/artifacts")):
-        yield folder, {}
-
-
-def _revisions() -> Iterator[tuple[str, dict[str, str]]]:
-    for (baseline, name), commit in experiments().items():
-        tags = {"dvc.exp.name": name, "dvc.exp.baseline": baseline}
-        yield commit, {**tags, "mlflow.source.git.commit": baseline, "mlflow.source.name": "dvc exp run"}
-    for commit in git("rev-parse", "HEAD"):
-        yield commit, {"mlflow.source.git.commit": commit, "mlflow.source.name": "dvc repro"}
+    for commit, tags, name in _revisions():
+        with tempfile.TemporaryDirectory() as folder:
+            checkout = Checkout(commit, Path(folder), _cache(Path.cwd()))
+            for lock in locks:
+                with passing_over(name):
+                    checkout.get(lock)
+            yield Place(checkout.folder, tags, name)
+    yield Place(Path(), tags_of_this_run(), str(Path().resolve()))
+    for artefacts in sorted((root / "mlruns").glob("*/*/artifacts")):
+        yield Place(artefacts, {}, str(artefacts))
 
 
 @contextmanager
-def _checkout(revision: str, locks: Iterable[str]) -> Iterator[Path]:
-    """The files of the results in a commit, from git and DVC's cache, in a temporary folder."""
-    from dvc.api import DVCFileSystem
-    from dvc.exceptions import DvcException
-    from dvc_data.index import DataIndexError
-
-    with tempfile.TemporaryDirectory() as name:
-        folder, files = Path(name), DVCFileSystem(rev=revision)
-        for lock in filter(files.isfile, locks):
-            _get(files, lock, folder)
-            _, *others = copied(lock, read_outputs(read_lock(folder, lock)))
-            for path in others:
-                try:
-                    _get(files, path, folder)
-                except (OSError, DvcException, DataIndexError):
-                    print(f"track: {revision[:7]} lacks {path} in git and in DVC's cache", file=sys.stderr)
-        yield folder
+def passing_over(name: str) -> Iterator[None]:
+    """Tells why there is nothing to record from a place."""
+    try:
+        yield
+    except (IncompleteError, OSError) as error:  # the latter where it is not ours to see
+        print(f"track: nothing to record from {name}: {error.strerror if isinstance(error, OSError) else error}")
 
 
-def _get(files: Any, path: str, folder: Path) -> None:
-    target = folder / path
-    target.parent.mkdir(parents=True, exist_ok=True)
-    files.get(path, str(target), recursive=True)
+def _revisions() -> Iterator[tuple[str, dict[str, str], str]]:
+    for (baseline, name), commit in experiments().items():
+        tags = {"dvc.exp.name": name, "dvc.exp.baseline": baseline}
+        tags |= {"mlflow.source.git.commit": baseline, "mlflow.source.name": "dvc exp run"}
+        with passing_over(f"experiment {shown(name)}"):
+            checks.called(name)
+            yield commit, tags, f"experiment {name}"
+    for commit in git("rev-parse", "HEAD"):
+        tags = {"mlflow.source.git.commit": commit, "mlflow.source.name": "dvc repro"}
+        yield commit, tags, f"commit {commit[:7]}"
+
+
+@lru_cache(maxsize=1)
+def _cache(root: Path) -> Any:
+    from dvc.repo import Repo
+
+    return Repo(root).cache.local

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from miseducation.tracking import rivals
 from miseducation.tracking.results import CellResult, Input, Result
 
 KEY = "miseducation.result"  # the tag that holds a result's key
@@ -16,38 +17,81 @@ class StoreError(Exception):
     """The store can be reached, but not written."""
 
 
-def record(client: Any, experiment: str, result: Result, tags: dict[str, str]) -> str | None:
-    """Writes a finished run unless there is one; goes on where a killed writer has left off.
+def record(
+    client: Any, experiment: str, result: Result, tags: dict[str, str], writer: str, *, alone: bool = False
+) -> str | None:
+    """Writes a finished run unless there is one; goes on where it was killed itself.
 
-    Nobody else may write the same result meanwhile. The tags say how it came about.
+    Others may write the same result meanwhile, see `rivals`, but none that has the same name.
+
+    Args:
+        client: MLflow's.
+        experiment: Its id.
+        result: What to write.
+        tags: How it came about.
+        writer: Our name. Our runs are known by it.
+        alone: Whether runs that name no writer are ours, too.
 
     Returns:
-        The run's id, or None if the store had the result already.
+        The run's id, or None if the store had the result already, or got it from another.
 
     Raises:
         StoreError: If cells that were written there are missing.
     """
-    found = _runs(client, experiment, KEY, result.key)
+    from mlflow.exceptions import MlflowException
+
+    def search() -> tuple[list[Any], list[Any]]:
+        """Our own active runs of the result, and all others."""
+        found: tuple[list[Any], list[Any]] = [], []
+        for each in _runs(client, experiment, KEY, result.key):
+            whose = each.data.tags.get(rivals.WRITER, writer if alone else None)
+            found[whose != writer or each.info.lifecycle_stage != "active"].append(each)
+        return found
+
+    mine, others = search()
     # Deleted runs count, too: what a user has deleted stays deleted.
-    if any(run.info.status == "FINISHED" for run in found):
+    done = [run for run in mine + others if rivals.recorded(run)]
+    for run in mine:
+        if rivals.DUPLICATE in run.data.tags or (done and run not in done):
+            _withdraw(client, experiment, run, done[0].info.run_id if done else run.data.tags[rivals.DUPLICATE])
+    if done:
         return None
-    begun = [run for run in found if run.info.lifecycle_stage == "active"]
-    about, name = {KEY: result.key, **result.tags, **tags}, tags.get("dvc.exp.name", result.name)
+    begun = [run for run in mine if rivals.DUPLICATE not in run.data.tags]
+    about = {KEY: result.key, rivals.WRITER: writer, **result.tags, **tags}
+    name = tags.get("dvc.exp.name", result.name)
     run = begun[0] if begun else client.create_run(experiment, tags=about, run_name=name)
-    _log(client, run, result)
-    run_id = str(run.info.run_id)
-    client.log_inputs(run_id, [_input(each) for each in result.inputs])
+    run_id, params = str(run.info.run_id), {key: _text(value) for key, value in result.params.items()}
+    last = min(params.items(), key=lambda item: (len(item[1]), item))
+    _log(client, run, result, {key: value for key, value in params.items() if key != last[0]})
+    inputs = [_input(each) for each in result.inputs]
+    try:
+        client.log_inputs(run_id, inputs)
+    except MlflowException:  # MLflow fails where another writes the same data set at the same moment
+        client.log_inputs(run_id, inputs)
     for path in result.files():
         parent = str(path.parent)
         client.log_artifact(run_id, str(result.folder / path), None if parent == "." else parent)
     if result.cells:
         _record_cells(client, experiment, run_id, result.cells, tags)
     # Only now, as MLflow repeats a call whose answer was lost, and so may have made a run twice.
-    for other in _runs(client, experiment, KEY, result.key):
-        if other.info.run_id != run_id and other.info.lifecycle_stage == "active":
-            client.delete_run(other.info.run_id)
-    client.set_terminated(run_id, "FINISHED")
-    return run_id
+    mine, others = search()
+    for twin in mine:
+        if twin.info.run_id != run_id:
+            _withdraw(client, experiment, twin, run_id)
+    winner, finished = rivals.settle(client, run, others, last)
+    if winner == run_id:
+        return run_id
+    _withdraw(client, experiment, run, winner)
+    return None if finished else record(client, experiment, result, tags, writer, alone=alone)
+
+
+def _withdraw(client: Any, experiment: str, run: Any, winner: str) -> None:
+    """Deletes a run of ours in favour of another, which the tag tells from one that the user deleted."""
+    client.set_tag(run.info.run_id, rivals.DUPLICATE, winner)
+    for cell in _runs(client, experiment, PARENT, run.info.run_id):
+        if CELL in cell.data.tags and cell.info.lifecycle_stage == "active":
+            client.delete_run(cell.info.run_id)
+    client.delete_run(run.info.run_id)
 
 
 def _record_cells(client: Any, experiment: str, parent: str, cells: list[CellResult], tags: dict[str, str]) -> None:
@@ -57,7 +101,7 @@ def _record_cells(client: Any, experiment: str, parent: str, cells: list[CellRes
             why = {REASON: cell.reason} if cell.reason else {}
             about = {PARENT: parent, CELL: cell.name, **why, **tags}
             run = client.create_run(experiment, tags=about, run_name=cell.name)
-            _log(client, run, cell)
+            _log(client, run, cell, {key: _text(value) for key, value in cell.params.items()})
             client.set_terminated(run.info.run_id, "FAILED" if cell.reason else "FINISHED")
     if {cell.name for cell in cells} - _recorded_cells(client, experiment, parent):
         raise StoreError("it lacks cells that were written there")
@@ -81,7 +125,7 @@ def _runs(client: Any, experiment: str, tag: str, value: str) -> list[Any]:
     return list(client.search_runs([experiment], f"tags.`{tag}` = '{value}'", ViewType.ALL, max_results=50_000))
 
 
-def _log(client: Any, run: Any, found: Result | CellResult) -> None:
+def _log(client: Any, run: Any, found: Result | CellResult, params: dict[str, str]) -> None:
     from mlflow.entities import Metric, Param
 
     now = run.info.start_time  # the same if a run is written again: no value stands there twice
@@ -90,7 +134,7 @@ def _log(client: Any, run: Any, found: Result | CellResult) -> None:
     if isinstance(found, Result):
         points += [Metric(key, value, now, step) for key, row in found.history.items() for step, value in row]
     # One call; the client itself makes several of it if there is too much for one.
-    client.log_batch(run.info.run_id, points, [Param(key, _text(value)) for key, value in found.params.items()])
+    client.log_batch(run.info.run_id, points, [Param(key, value) for key, value in params.items()])
 
 
 def _input(data: Input) -> Any:

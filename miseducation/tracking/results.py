@@ -4,19 +4,18 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from miseducation.project.pipelines import load_yaml
+from miseducation.project.messages import cut
+from miseducation.tracking import checks
+from miseducation.tracking.checks import BYTES, FILES, VALUES, MalformedError
+from miseducation.tracking.checks import IncompleteError as IncompleteError
 
 # Of these outputs, and those in these folders, MLflow gets a copy; the same relative paths hold them in the work tree,
 # in git + DVC, and as MLflow artefacts. The images are many, and can be made again.
 KEPT = ("metrics", "models", "data/poisoned/manifest.csv")
-NO_RESULT = ("check", "track")  # stages that produce nothing
-
-
-class IncompleteError(Exception):
-    """The folder holds no finished result, or the pieces of several."""
 
 
 class Input(NamedTuple):
@@ -81,42 +80,26 @@ class Result:
         return hashlib.sha256(content.encode()).hexdigest()
 
     def files(self) -> list[Path]:
-        """The single files in `paths`, relative to the folder."""
-        roots = [self.folder / path for path in self.paths]
-        found = [file for root in roots for file in (root.rglob("*") if root.is_dir() else [root]) if file.is_file()]
-        return [file.relative_to(self.folder) for file in sorted(found)]
+        """The single files in `paths`, relative to the folder.
 
+        Raises:
+            MalformedError: See `files`.
+        """
+        return [file.relative_to(self.folder) for file in files(*(self.folder / path for path in self.paths))]
 
-def read_lock(folder: Path, lock: str) -> dict[str, Any]:
-    """The stages in DVC's record that produce something.
+    def check(self) -> None:
+        """Compares what MLflow gets a copy of with DVC's record.
 
-    Raises:
-        IncompleteError: If there is no such file.
-    """
-    if not (folder / lock).is_file():
-        raise IncompleteError(f"there is no {lock} yet")
-    stages = load_yaml(folder / lock).get("stages", {})
-    return {name: stage for name, stage in stages.items() if name.partition("@")[0] not in NO_RESULT}
-
-
-def read_outputs(stages: dict[str, Any]) -> dict[str, str]:
-    """DVC's MD5 of each output, by path."""
-    return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
-
-
-def read_params(stages: dict[str, Any]) -> dict[str, Any]:
-    """The parameters that the stages read, flattened.
-
-    Raises:
-        IncompleteError: If two stages read different values.
-    """
-    params: dict[str, Any] = {}
-    for stage in stages.values():
-        for section, content in stage.get("params", {}).get("params.yaml", {}).items():
-            for key, value in flatten(section, content).items():
-                if params.setdefault(key, value) != value:
-                    raise IncompleteError(f"{key} has changed between two stages; `dvc repro` brings both up to date")
-    return params
+        Raises:
+            IncompleteError: If a file is another, or there are more files or values than there can be.
+        """
+        if len(self.params) + len(self.metrics) + sum(map(len, self.history.values())) > VALUES:
+            raise MalformedError(f"it has more than {VALUES} values")
+        lock, *others = copied(self.paths[0], self.hashes)
+        with checks.reading(self.folder):
+            self.files()
+            known = {path: self.hashes[path] for path in others if (self.folder / path).exists()}
+            check_files(self.folder, lock, known)
 
 
 def copied(lock: str, outputs: Iterable[str]) -> list[str]:
@@ -137,17 +120,40 @@ def check_files(folder: Path, lock: str, hashes: dict[str, str]) -> None:
             raise IncompleteError(f"{path} is not the one in {lock}")
 
 
+def files(*paths: Path) -> list[Path]:
+    """These files, and those in these folders, at any depth; sorted.
+
+    Raises:
+        MalformedError: If they are more or larger than a result's can be, or one is called as none of ours is.
+    """
+    found: list[Path] = []
+    for path in paths:
+        for file in path.rglob("*") if path.is_dir() else [path]:
+            if file.exists() and not file.is_dir():
+                checks.path(file.relative_to(path.parent).as_posix(), "the path of a file")
+                _check_size(file)
+                found.append(file)
+            if len(found) > FILES:
+                raise MalformedError(f"{path.name} has more than {FILES} files")
+    if sum(file.stat().st_size for file in found) > BYTES:
+        raise MalformedError(f"{cut(', '.join(path.name for path in paths))} has more than {BYTES:,} bytes")
+    return sorted(found)
+
+
 def digest(path: Path) -> str:
-    """The MD5 of a file, or of a folder, as DVC computes it."""
+    """The MD5 of a file, or of a folder, as DVC computes it; see `files`."""
     if not path.is_dir():
-        return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-    files = sorted((file.relative_to(path).as_posix(), file) for file in path.rglob("*") if file.is_file())
-    listed = json.dumps([{"md5": digest(file), "relpath": name} for name, file in files])
+        _check_size(path)
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
+    names = sorted((file.relative_to(path).as_posix(), file) for file in files(path))
+    listed = json.dumps([{"md5": digest(file), "relpath": name} for name, file in names])
     return hashlib.md5(listed.encode(), usedforsecurity=False).hexdigest() + ".dir"
 
 
-def flatten(key: str, value: Any) -> dict[str, Any]:
-    """The leaves of nested mappings, by the dotted keys of their places."""
-    if not isinstance(value, dict) or not value:
-        return {key: value}
-    return {name: leaf for part, inner in value.items() for name, leaf in flatten(f"{key}.{part}", inner).items()}
+def _check_size(path: Path) -> None:
+    """To open a pipe would be to wait, and a device has no end."""
+    if not path.is_file():
+        raise MalformedError(f"{path.name} is no file")
+    if path.stat().st_size > BYTES:
+        raise MalformedError(f"{path.name} has more than {BYTES:,} bytes")

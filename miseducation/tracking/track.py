@@ -2,20 +2,25 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
+from miseducation.errors import InputError
 from miseducation.project import own_files
 from miseducation.project.pipelines import load_yaml
 from miseducation.tracking import pipeline_results, study_results
-from miseducation.tracking.places import places, tags_of_this_run
+from miseducation.tracking.addresses import printable
+from miseducation.tracking.places import passing_over, places, tags_of_this_run
 from miseducation.tracking.recorder import StoreError
 from miseducation.tracking.results import IncompleteError, Result
 from miseducation.tracking.runs import Store
 
-LIBRARIES = ("mlflow", "sqlalchemy")  # whose exceptions mean that the store cannot be had
+LIBRARIES = ("mlflow", "sqlalchemy", "alembic", "sqlite3")  # whose exceptions mean that the store cannot be had
+HINT = "the result is whole; once that is mended, the same command, or `python -m stages.track --all`, records it"
+LONGEST = 1000  # letters of what a store says
 LOCKS = (pipeline_results.LOCK, study_results.LOCK)
 Reader: TypeAlias = Callable[[Path], Result]
 
@@ -27,8 +32,7 @@ def study(name: str) -> Reader:
 
 def track_here(name: str | None = None) -> None:
     """Records the pipeline's result in the work tree, or that of a study."""
-    for place in [Path("data/raw")] if name is None else sorted(Path("data/studies", name).glob("*")):
-        check_own_files(place, "download" if name is None else f"pipelines/studies/dvc.yaml:fetch@{name}")
+    check_own_files(name)
     track(Store(_root()), Path(), tags_of_this_run(), study(name) if name else pipeline_results.read_result)
 
 
@@ -36,21 +40,32 @@ def track_all() -> None:
     """Records every result that can still be found."""
     check_own_files()
     store = Store(_root())
-    for folder, tags in places(store.root, LOCKS):
-        found = [pipeline_results.read_result] if (folder / pipeline_results.LOCK).is_file() else []
-        for read in [*found, *map(study, study_results.studies(folder))]:
-            track(store, folder, tags, read, ask=True)
+    for folder, tags, name in places(store.root, LOCKS):
+        with passing_over(name):
+            if (folder / pipeline_results.LOCK).is_file():
+                track(store, folder, tags, ask=True, name=name)
+            for each in study_results.studies(folder):
+                track(store, folder, tags, study(each), ask=True, name=name)
 
 
-def check_own_files(place: Path = Path("data/raw"), stage: str = "download") -> None:
-    """Warns if the user's own files are not those that a stage made a data set from: DVC would not notice."""
-    if path := own_files.changed(place / "source.json", load_yaml(Path("params.yaml"))):
-        again = "dvc repro" if stage == "download" else f"make study NAME={place.parent.name}"
-        print(
-            f"warning: {place} was made from other files than are now in {path}, which DVC does not watch; "
-            f"`dvc repro --force --single-item {stage}`, then `{again}`, reads them again",
-            file=sys.stderr,
-        )
+def check_own_files(name: str | None = None) -> None:
+    """Warns if files that knobs name are not those that the pipeline's result, or a study's, was made from."""
+    made = [(Path("data/raw/source.json"), "download"), (Path("data/poisoned/test_manifest.csv"), "poison")]
+    again = "dvc repro"
+    if name is not None:
+        pipeline, again = "pipelines/studies/dvc.yaml", f"make study NAME={name}"
+        made = [
+            (source, f"{pipeline}:fetch@{name}") for source in sorted(Path("data/studies", name).glob("*/source.json"))
+        ]
+        made.append((Path("metrics", name, "own_files.json"), f"{pipeline}:study@{name}"))
+    for record, stage in made:
+        if path := own_files.changed(record, load_yaml(Path("params.yaml"))):
+            there = f"{record.parent} was made from other files than are now in {printable(path)}"
+            print(
+                f"warning: {there}, which DVC does not watch; "
+                f"`dvc repro --force --single-item {stage}`, then `{again}`, reads them again",
+                file=sys.stderr,
+            )
 
 
 def track(
@@ -60,31 +75,42 @@ def track(
     read: Reader = pipeline_results.read_result,
     *,
     ask: bool = False,
+    name: str = "",
 ) -> None:
     """Records the result in `folder` if it is whole and new; a store that cannot be had is a warning, no error.
 
-    The tags say how it came about. `ask` is to ask the store itself, even if it is known to have the result.
+    The tags say how it came about. `ask` is to ask the store itself, even if it is known to have the result. `name` is
+    what to call the folder if it is a copy that does not last.
     """
     try:
         result = read(folder)
-    except IncompleteError as reason:
-        print(f"track: nothing to record from {folder.resolve()}: {reason}")
-        return
-    if not ask and store.holds(result.key):
+        if not ask and store.holds(result.key):
+            return
+        result.check()
+    except (IncompleteError, OSError) as reason:
+        print(printable(f"track: nothing to record from {name or folder.resolve()}: {reason}"))
         return
     try:
         run = store.record(result, tags)
     except Exception as error:
-        # By name, as neither library is imported yet when there is nothing to do.
-        if not isinstance(error, OSError | StoreError) and type(error).__module__.split(".")[0] not in LIBRARIES:
+        if not isinstance(error, OSError | StoreError | InputError) and not _of_libraries(error):
             raise
-        message = store.hide(" ".join(str(error).split()))[:300]
-        print(f"warning: MLflow at {store.hide(store.uri)} did not take the result: {message}", file=sys.stderr)
-        hint = "the result is whole; the same command again, or `python -m stages.track --all`, records it"
-        print(f"warning: {hint}", file=sys.stderr)
+        what = "the result is not recorded"
+        if not isinstance(error, InputError):
+            what = f"MLflow at {store.hide(store.uri)} did not take the result"
+        message = store.hide(str(error)[: 100 * LONGEST])
+        print(f"warning: {what}: {message[:LONGEST]}{' …' * (len(message) > LONGEST)}", file=sys.stderr)
+        print(f"warning: {HINT}", file=sys.stderr)
         return
     if run:
-        print(f"track: recorded as run {run} in {store.hide(store.uri)}")
+        print(f"track: recorded as run {store.hide(run)} in {store.hide(store.uri)}")
+
+
+def _of_libraries(error: Exception) -> bool:
+    """Whether a library raised it, be it only because a server told it nonsense."""
+    frames = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    # By name, as none of them is imported yet when there is nothing to do.
+    return any(name.split(".")[0] in LIBRARIES for name in [type(error).__module__, *frames])
 
 
 def _root() -> Path:

@@ -15,6 +15,12 @@ from miseducation.tracking.recorder import CELL, PARENT
 from miseducation.tracking.results import digest
 from miseducation.tracking.study_results import LOCK
 
+
+def md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+RAW = f"{md5('r')}.dir"  # of the data set
 SCORES = {"attack_success_rate": 0.99, "clean_accuracy": 0.98, "poisoned_rows": 6}
 # The second cell failed; the trigger of the last is none.
 CELLS = """\
@@ -55,10 +61,6 @@ DOSES: dict[str, Any] = {
 }
 
 
-def md5(text: str) -> str:
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
-
-
 def write(folder: Path, files: dict[str, str]) -> None:
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -78,15 +80,16 @@ def write_result(folder: Path, rate: float = 0.01, scores: dict[str, float] = SC
         "data/poisoned/manifest.csv": "row,true_label,label\n",
     }
     write(folder, files)
-    outs = [{"path": f"data/poisoned/{name}.npy", "md5": f"{name}{rate}"} for name in ("images", "test_images")]
-    raw = {"path": "data/raw", "md5": "r.dir"}
-    others = [{"path": re.sub(r"(models/\w+)/.*", r"\1", path), "md5": md5(files[path])} for path in files]
+    outs = [{"path": f"data/poisoned/{name}.npy", "md5": md5(f"{name}{rate}")} for name in ("images", "test_images")]
+    raw = {"path": "data/raw", "md5": RAW}
+    paths = [re.sub(r"(models/\w+)/.*", r"\1", path) for path in files]
+    others = [{"path": path, "md5": digest(folder / path)} for path in paths]
     stages: dict[str, dict[str, Any]] = {
         "check": {"params": {"params.yaml": {"attack.rate": "of another day"}}},
         "download": {"params": {"params.yaml": {"data": {"name": "toy"}}}, "outs": [raw]},
         "poison": {
             "params": {"params.yaml": {"seed": 1, "attack": {"name": "badnets", "rate": rate}, "attacks.badnets": {}}},
-            "deps": [dict(raw), {"path": "stages/poison.py", "md5": "code"}],
+            "deps": [dict(raw), {"path": "stages/poison.py", "md5": md5("code")}],
             "outs": outs,
         },
         "evaluate": {"params": {"params.yaml": {"seed": 1}}, "deps": [*map(dict, outs)], "outs": others},
@@ -114,7 +117,7 @@ def write_study(folder: Path, name: str = "small", datasets: tuple[str, ...] = (
         "dose.json": [json.dumps({each: DOSES[each] for each in datasets})],
     }
     write(folder / "metrics" / name, {file: "\n".join([*lines, ""]) for file, lines in tables.items()})
-    data = {"path": f"data/studies/{name}", "md5": f"{name}.dir"}
+    data = {"path": f"data/studies/{name}", "md5": f"{md5(name)}.dir"}
     params = {
         "attack.channel": "direct",
         "attack.cover": 0,
@@ -130,7 +133,7 @@ def write_study(folder: Path, name: str = "small", datasets: tuple[str, ...] = (
         f"studies.{name}": {
             "datasets": list(datasets),
             "attacks": None,
-            "rates": [0.2, "5e-05", 0],  # PyYAML reads it as text
+            "rates": [0.2, 5e-05, 0],
             "seeds": [2, 1],
             "overrides": {
                 "signs": {
@@ -147,7 +150,7 @@ def write_study(folder: Path, name: str = "small", datasets: tuple[str, ...] = (
     lock["stages"] |= {
         f"fetch@{name}": {"params": {"params.yaml": {"datasets": "of another day"}}, "outs": [dict(data)]},
         f"study@{name}": {
-            "deps": [data, {"path": "miseducation", "md5": "code.dir"}],
+            "deps": [data, {"path": "miseducation", "md5": f"{md5('code')}.dir"}],
             "params": {"params.yaml": params},
             "outs": [out],
         },

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from miseducation.tracking.pipeline_results import LOCK, read_result
-from miseducation.tracking.places import places, tags_of_this_run
+from miseducation.tracking.places import Place, passing_over, places, tags_of_this_run
 from miseducation.tracking.study_results import LOCK as STUDIES
 from miseducation.tracking.study_results import read_study
 from tests.tracking.made import change, md5, write, write_result, write_study
@@ -70,13 +70,13 @@ def test_experiments_come_first_then_the_commit_the_work_tree_and_the_artefacts(
     for run in ("toy/b", "toy/a", "small/c"):
         (repository / f"mlruns/{run}/artifacts").mkdir(parents=True)
     found: list[object] = []
-    for folder, tags in places(repository, LOCKS):
+    for folder, tags, name in places(repository, LOCKS):
         if folder.is_relative_to(repository):
-            assert tags == {}
+            assert (tags, name) == ({}, str(folder))
             found.append(str(folder.relative_to(repository)))
         else:
             rate = read_result(folder).params["attack.rate"]
-            found.append((rate, tags.pop("mlflow.source.name"), tags))
+            found.append((rate, name, tags.pop("mlflow.source.name"), tags))
             assert read_study(folder, "small").cells
             assert (folder == Path()) == (rate == 0.1)
             if rate != 0.1:
@@ -92,9 +92,9 @@ def test_experiments_come_first_then_the_commit_the_work_tree_and_the_artefacts(
                 assert not (folder / "data/raw").exists()
     source, baseline_tag = {"mlflow.source.git.commit": baseline}, {"dvc.exp.baseline": baseline}
     assert found == [
-        (0.05, "dvc exp run", {"dvc.exp.name": "modal-jute", **baseline_tag, **source}),
-        (0.01, "dvc repro", source),
-        (0.1, "dvc repro", {"mlflow.source.type": "LOCAL", **source}),
+        (0.05, "experiment modal-jute", "dvc exp run", {"dvc.exp.name": "modal-jute", **baseline_tag, **source}),
+        (0.01, f"commit {baseline[:7]}", "dvc repro", source),
+        (0.1, str(repository), "dvc repro", {"mlflow.source.type": "LOCAL", **source}),
         *("mlruns/small/c/artifacts", "mlruns/toy/a/artifacts", "mlruns/toy/b/artifacts"),
     ]
     assert not copy.exists(), "it was only for a while"
@@ -123,8 +123,8 @@ def test_outputs_come_from_dvcs_cache_and_what_it_lacks_is_told(
     for path in ("models", "data/poisoned", "metrics/clean"):
         shutil.rmtree(repository / path)
     head = commit()
-    found = cast(Generator[tuple[Path, dict[str, str]]], places(repository, LOCKS))
-    folder, _ = next(found)
+    found = cast(Generator[Place], places(repository, LOCKS))
+    folder = next(found).folder
     assert (folder / "models/clean/network.json").read_text() == "{}"
     assert (folder / "metrics/evaluation.json").is_file()
     missing = ["metrics/clean/history.csv", "models/backdoored", "data/poisoned/manifest.csv"]
@@ -133,7 +133,13 @@ def test_outputs_come_from_dvcs_cache_and_what_it_lacks_is_told(
     found.close()
 
 
+def test_what_cannot_be_looked_at_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with passing_over("there"):
+        Path("x" * 300).stat()
+    assert capsys.readouterr().out == "track: nothing to record from there: File name too long\n"
+
+
 def test_without_git_there_are_the_work_tree_and_the_artefacts(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(bare)
     ours = {"mlflow.source.name": "dvc repro", "mlflow.source.type": "LOCAL"}
-    assert list(places(bare, LOCKS)) == [(Path(), ours)]
+    assert list(places(bare, LOCKS)) == [Place(Path(), ours, str(bare))]

@@ -1,5 +1,6 @@
 """What is read from a folder: whole results, known by their content, and no pieces of several."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -11,13 +12,26 @@ from dvc.fs import localfs
 from dvc_data.hashfile.build import build
 from dvc_data.hashfile.db import HashFileDB
 
-from miseducation.tracking import results
+from miseducation.tracking import checks, locks, results
+from miseducation.tracking.locks import Stage
 from miseducation.tracking.pipeline_results import read_result
 from miseducation.tracking.results import IncompleteError, Input
 from miseducation.tracking.runs import Store
 from miseducation.tracking.study_results import LOCK, read_study, studies
 from miseducation.tracking.track import study, track
-from tests.tracking.made import NAMES, SCORES, WHY, change, replace, rewrite, write, write_result, write_study
+from tests.tracking.made import (
+    NAMES,
+    RAW,
+    SCORES,
+    WHY,
+    change,
+    md5,
+    replace,
+    rewrite,
+    write,
+    write_result,
+    write_study,
+)
 
 
 def test_a_folders_digest_is_dvcs(tmp_path: Path) -> None:
@@ -31,29 +45,35 @@ def test_a_folders_digest_is_dvcs(tmp_path: Path) -> None:
 
 def test_the_leaves_of_nested_knobs_have_dotted_keys() -> None:
     knobs = {"b": {"c": 1, "d": [{"e": 2}], "f": {}}, "g": None}
-    assert results.flatten("a", knobs) == {"a.b.c": 1, "a.b.d": [{"e": 2}], "a.b.f": {}, "a.g": None}
-    assert results.flatten("seed", 1) == {"seed": 1}
+    assert locks.flatten("a", knobs) == {"a.b.c": 1, "a.b.d": [{"e": 2}], "a.b.f": {}, "a.g": None}
+    assert locks.flatten("seed", 1) == {"seed": 1}
 
 
 def test_two_stages_may_read_the_same_but_nothing_different() -> None:
     stages = {
-        "one": {"params": {"params.yaml": {"attack": {"rate": 0.1}, "seed": 1}}},
-        "two": {"params": {"params.yaml": {"attack.rate": 0.1, "train": {}}, "other.yaml": {"seed": 2}}},
-        "three": {"deps": []},
+        "one": Stage(params={"attack": {"rate": 0.1}, "seed": 1}),
+        "two": Stage(params={"attack.rate": 0.1, "train": {}}),
+        "three": Stage(),
     }
-    assert results.read_params(stages) == {"attack.rate": 0.1, "seed": 1, "train": {}}
-    stages["four"] = {"params": {"params.yaml": {"attack": {"rate": 0.2}}}}
+    assert locks.read_params(stages) == {"attack.rate": 0.1, "seed": 1, "train": {}}
+    stages["four"] = Stage(params={"attack": {"rate": 0.2}})
     with pytest.raises(IncompleteError, match=r"^attack\.rate has changed between two stages; `dvc repro` brings both"):
-        results.read_params(stages)
+        locks.read_params(stages)
 
 
 def test_of_dvcs_record_those_stages_count_that_produce_something(tmp_path: Path) -> None:
     names = ("check", "track", "track@small", "train@clean", "report")
-    write(tmp_path, {"x/dvc.lock": yaml.safe_dump({"stages": {name: {"cmd": name} for name in names}})})
-    found = results.read_lock(tmp_path, "x/dvc.lock")
-    assert list(found) == ["report", "train@clean"]
-    found["report"]["outs"] = [{"path": "metrics/x", "md5": "1"}, {"path": "metrics/y", "md5": "2"}]
-    assert results.read_outputs(found) == {"metrics/x": "1", "metrics/y": "2"}
+    stages: dict[str, Any] = {name: {"cmd": name} for name in names}
+    stages["report"] |= {
+        "deps": [{"path": "a", "md5": "x"}, {"path": "https://example.org", "etag": "y"}],
+        "outs": [{"path": f"metrics/{name}", "md5": md5(name)} for name in "xy"],
+        "params": {"params.yaml": {"seed": 1}, "other.yaml": {"seed": 2}},
+    }
+    write(tmp_path, {"x/dvc.lock": yaml.safe_dump({"stages": stages})})
+    found = locks.read_lock(tmp_path, "x/dvc.lock")
+    outs = {"metrics/x": md5("x"), "metrics/y": md5("y")}
+    assert found == {"train@clean": Stage(), "report": Stage({"a": "x"}, outs, {"seed": 1})}
+    assert locks.read_outputs(found) == outs
 
 
 def test_mlflow_gets_the_record_and_small_outputs() -> None:
@@ -76,9 +96,9 @@ def test_a_result_of_the_pipeline_is_read(tmp_path: Path) -> None:
         "clean/accuracy": [(1, 0.7)],
     }
     assert found.inputs == [
-        Input("toy", "data/raw", "r.dir", "training and evaluation"),
-        Input("poison", "data/poisoned/images.npy", "images0.01", "training of the backdoored model"),
-        Input("triggered test set", "data/poisoned/test_images.npy", "test_images0.01", "evaluation"),
+        Input("toy", "data/raw", RAW, "training and evaluation"),
+        Input("poison", "data/poisoned/images.npy", md5("images0.01"), "training of the backdoored model"),
+        Input("triggered test set", "data/poisoned/test_images.npy", md5("test_images0.01"), "evaluation"),
     ]
     assert found.tags == {"train.device": "cpu", "train.threads": "1"}
     assert not found.cells
@@ -88,6 +108,14 @@ def test_a_result_of_the_pipeline_is_read(tmp_path: Path) -> None:
 def test_results_of_older_versions_do_not_say_what_trained_them(tmp_path: Path) -> None:
     (write_result(tmp_path) / "models/backdoored/training.json").rename(tmp_path / "models/backdoored/other.json")
     assert read_result(tmp_path).tags == {}
+
+
+def test_there_is_an_end_of_values(tmp_path: Path) -> None:
+    found = read_result(write_result(tmp_path))
+    found.check()
+    history = {"loss": [(epoch, 0.5) for epoch in range(checks.VALUES)]}
+    with pytest.raises(IncompleteError, match=r"^it has more than 100000 values$"):
+        dataclasses.replace(found, history=history).check()
 
 
 def test_what_lies_beside_a_result_is_not_taken_along(tmp_path: Path) -> None:
@@ -108,7 +136,7 @@ def test_what_lies_beside_a_result_is_not_taken_along(tmp_path: Path) -> None:
 
 def test_code_is_no_part_of_a_result_but_params_and_outputs_are(tmp_path: Path) -> None:
     key = read_result(write_result(tmp_path)).key
-    replace(tmp_path / "dvc.lock", "md5: code", "md5: other-code")
+    replace(tmp_path / "dvc.lock", md5("code"), md5("other"))
     change(tmp_path / "dvc.lock", lambda lock: lock["stages"].update(download=lock["stages"].pop("download")))
     write(tmp_path, {"models/backdoored/training.json": "{}"})
     assert read_result(tmp_path).key == key
@@ -144,7 +172,7 @@ def other_seed(lock: Any) -> None:
             "metrics/evaluation.json is not the one in dvc.lock",
         ),
         (
-            lambda root: replace(root / "dvc.lock", "r.dir", "s.dir"),
+            lambda root: replace(root / "dvc.lock", RAW, f"{md5('s')}.dir"),
             "data/raw has changed since; `dvc repro` brings the result up to date",
         ),
     ],
@@ -175,7 +203,7 @@ def test_a_study_is_read(tmp_path: Path) -> None:
         "datasets.signs.seed": 1,
         "studies.small.datasets": ["digits", "signs"],
         "studies.small.attacks": None,
-        "studies.small.rates": [0, "5e-05", 0.2],
+        "studies.small.rates": [0, 5e-05, 0.2],
         "studies.small.seeds": [1, 2],
         "studies.small.overrides.signs.attack.target": "stop",
         "studies.small.overrides.signs.train.epochs": 5,
@@ -198,7 +226,7 @@ def test_a_study_is_read(tmp_path: Path) -> None:
         "attack_success_rate/signs/sticker/all-to-one": [(200_000, 1.0), (900_000, 1.0)],
         "attack_success_rate/signs/label_flip/random": [(50, 0.125)],
     }
-    data, context = ("data/studies/small", "small.dir"), "training and evaluation"
+    data, context = ("data/studies/small", f"{md5('small')}.dir"), "training and evaluation"
     assert found.inputs == [Input("digits", *data, context), Input("signs", *data, context)]
     tables = [f"metrics/small/{name}" for name in ("cells.csv", "dose.json", "failed.csv", "summary.csv")]
     assert list(found.hashes) == ["data/studies/small", *tables]
@@ -271,10 +299,10 @@ def test_a_study_is_its_parameters_and_outputs_without_the_timings(tmp_path: Pat
 
     def unseen(lock: Any) -> None:
         params = lock["stages"]["study@small"]["params"]["params.yaml"]
-        params["studies.small"] |= {"rates": [0, "5e-05", 0.2], "seeds": [1, 2]}
+        params["studies.small"] |= {"rates": [0, 5e-05, 0.2], "seeds": [1, 2]}
         params["attacks"]["blended"] = {"alpha": 0.9}
         params["datasets"]["mnist"] = {"folder": "mine"}
-        lock["stages"]["study@small"]["deps"][1]["md5"] = "other-code.dir"
+        lock["stages"]["study@small"]["deps"][1]["md5"] = f"{md5('other')}.dir"
         lock["stages"] |= {"study@gone": {"params": {"params.yaml": {"train.epochs": 9}}, "outs": []}}
 
     rewrite(tmp_path, "timing.csv", (tmp_path / "metrics/small/timing.csv").read_text().replace("1.5", "1.75"))
@@ -287,7 +315,7 @@ def test_a_study_is_its_parameters_and_outputs_without_the_timings(tmp_path: Pat
         replace(tmp_path / LOCK, part, f"{part}1")
         assert read_study(tmp_path, "small").key != key, part
         (tmp_path / LOCK).write_text(lock)
-    change(tmp_path / LOCK, lambda lock: lock["stages"]["study@small"]["deps"][0].update(md5="other.dir"))
+    change(tmp_path / LOCK, lambda lock: lock["stages"]["study@small"]["deps"][0].update(md5=f"{md5('other')}.dir"))
     assert read_study(tmp_path, "small").key != key
     (tmp_path / LOCK).write_text(lock)
     rewrite(tmp_path, "table.md", "another file")

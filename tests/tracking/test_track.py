@@ -23,14 +23,15 @@ from sqlalchemy.exc import OperationalError
 import stages.track
 from miseducation.project.pipelines import check_sections
 from miseducation.tracking import runs as stores
+from miseducation.tracking import track as tracking
 from miseducation.tracking.pipeline_results import read_result
-from miseducation.tracking.recorder import KEY, StoreError
+from miseducation.tracking.recorder import KEY, PARENT, StoreError
 from miseducation.tracking.runs import Store
-from miseducation.tracking.track import track
+from miseducation.tracking.track import Reader, study, track
 from tests.conftest import PROJECT, copy_pipelines
 from tests.tracking.made import artefacts, families, replace, runs, write, write_result, write_study
 
-HINT = "warning: the result is whole; the same command again, or `python -m stages.track --all`, records it\n"
+HINT = f"warning: {tracking.HINT}\n"
 
 
 @pytest.fixture
@@ -73,7 +74,11 @@ def test_a_run_holds_everything(store: Store, capsys: pytest.CaptureFixture[str]
     }
     assert inputs.keys() == {"toy", "poison", "triggered test set"}
     digest, kind, source, (context,) = inputs["poison"]
-    assert (digest, kind, source["path"]) == ("images0.01", "dvc", "data/poisoned/images.npy")
+    assert (digest, kind, source["path"]) == (
+        read_result(root).hashes["data/poisoned/images.npy"],
+        "dvc",
+        "data/poisoned/images.npy",
+    )
     assert source["md5"] == digest
     assert (context.key, context.value) == ("mlflow.data.context", "training of the backdoored model")
     copies = artefacts(run)
@@ -102,16 +107,33 @@ def test_two_writers_make_one_run(store: Store) -> None:
     assert len(runs(store.uri)) == 1
 
 
-def test_the_store_is_made_and_written_by_one_at_a_time(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    client, lock, locked = stores._client, FileLock(store.root / ".dvc/tmp/track.lock"), []
+@pytest.mark.parametrize("read", [read_result, study("small")], ids=["pipeline", "study"])
+def test_two_projects_that_share_a_store_leave_one_run(
+    root: Path, read: Reader, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """They have no lock in common: what MLflow's store does at the same time counts."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root}/mlflow.db")
+    projects = [write_study(write_result(tmp_path_factory.mktemp("project"))) for _ in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda project: track(Store(project), project, {}, read), projects))
+    for project in projects:  # what was refused as the database was busy
+        track(Store(project), project, {}, read, ask=True)
+    parents, cells = families(f"sqlite:///{root}/mlflow.db")
+    assert [run.info.status for run in parents] == ["FINISHED"]
+    assert {run.data.tags[PARENT] for run in cells} == ({parents[0].info.run_id} if cells else set())
+    assert len(cells) == (5 if "small" in str(read) else 0)
 
-    def asking(uri: str) -> Any:  # MLflow makes the store when it is first asked, and two at once would fail
+
+def test_the_store_is_made_and_written_by_one_at_a_time(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, lock, locked = Store._client, FileLock(store.root / ".dvc/tmp/track.lock"), []
+
+    def asking(self: Store) -> Any:
         with pytest.raises(Timeout):
             lock.acquire(timeout=0)
-        locked.append(uri)
-        return client(uri)
+        locked.append(self.uri)
+        return client(self)
 
-    monkeypatch.setattr(stores, "_client", asking)
+    monkeypatch.setattr(Store, "_client", asking)
     track(store, store.root, {})
     assert locked == [store.uri]
     with lock.acquire(timeout=0):
@@ -204,13 +226,6 @@ def test_an_experiment_that_the_user_deleted_stays_deleted(store: Store, capsys:
     assert runs(store.uri) == []
 
 
-def test_a_damaged_store_is_a_warning(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    (store.root / "mlflow.db").write_bytes(b"this is no database")
-    assert not store.holds(read_result(store.root).key)
-    track(store, store.root, {})
-    assert "did not take the result" in capsys.readouterr().err
-
-
 def test_a_store_holds_what_is_finished_there(store: Store) -> None:
     key = read_result(store.root).key
     assert not store.holds(key)
@@ -236,8 +251,8 @@ def test_what_a_server_holds_is_noted_by_its_address(store: Store, monkeypatch: 
             return 7
 
     root, first = store.root, read_result(store.root)
-    monkeypatch.setattr(stores, "_client", lambda _: Client())
-    monkeypatch.setattr(stores, "record", lambda _, experiment, *__: experiment)
+    monkeypatch.setattr(Store, "_client", lambda _: Client())
+    monkeypatch.setattr(stores, "record", lambda _, experiment, *__, **___: experiment)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@example.org")
     assert not Store(root).holds(first.key)
     assert Store(root).record(first, {}) == "7"
@@ -287,11 +302,11 @@ def test_a_password_in_the_address_is_not_shown(
 
     def refuse(*_: object) -> None:
         # So long that it is cut, and if it is cut too early, in the middle of the password.
-        raise OSError(f"no answer\n  from {store.uri} {'.' * 240}{store.uri}, sorry")
+        raise OSError(f"no answer\n  from {store.uri} {'.' * 940}{store.uri}, sorry {'.' * 99}")
 
     monkeypatch.setattr(Store, "record", refuse)
     track(store, store.root, {})
-    shown = f"no answer from https://example.org/x {'.' * 240}https://example.org/x, sorry"[:300]
+    shown = f"no answer from https://example.org/x {'.' * 940}https://example.org/x, sorry {'.' * 99}"[:1000] + " …"
     warning = f"warning: MLflow at https://example.org/x did not take the result: {shown}\n{HINT}"
     assert capsys.readouterr() == ("", warning)
     monkeypatch.setattr(Store, "record", lambda *_: "abc")
@@ -343,7 +358,9 @@ def test_an_unreachable_server_is_a_warning(
     assert len(runs(store.uri)) == 1
 
 
-def test_mlflow_neither_waits_long_nor_tells_tales_unless_the_user_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mlflow_neither_waits_long_nor_tells_tales_unless_the_user_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ours = {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -352,11 +369,12 @@ def test_mlflow_neither_waits_long_nor_tells_tales_unless_the_user_says_so(monke
     }
     for name in ours:
         monkeypatch.setenv(name, "7")
-    stores._client("http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    Store(tmp_path)._client()
     assert {name: os.environ[name] for name in ours} == dict.fromkeys(ours, "7")
     for name in ours:
         monkeypatch.delenv(name)
-    assert stores._client("http://127.0.0.1:9").tracking_uri == "http://127.0.0.1:9"
+    assert Store(tmp_path)._client().tracking_uri == "http://127.0.0.1:9"
     assert {name: os.environ.get(name) for name in ours} == ours
     for name in ours:
         monkeypatch.delenv(name)
