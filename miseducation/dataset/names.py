@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from unicodedata import normalize
 
 from miseducation.errors import InputError
+from miseducation.project.messages import printable
 
 LONGEST = 200  # characters of a class's name
 # What a browser reads as markup: DVC writes names of classes as they are into the script of its page of plots.
@@ -61,5 +62,4 @@ def shown(name: object) -> str:
     >>> shown("one\x1b[2J\ntwo")
     'one\\x1b[2J\\ntwo'
     """
-    text = str(name)
-    return text if text.isprintable() else ascii(text)[1:-1]
+    return printable(str(name))

@@ -16,6 +16,7 @@ from typing import Any
 from miseducation.errors import InputError
 from miseducation.project import interruptions
 from miseducation.project.git import baseline
+from miseducation.project.messages import printable
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -63,7 +64,7 @@ def plain(text: str) -> str:
     >>> plain("\x1b[2J café\n")
     '\\x1b[2J café\n'
     """
-    return "".join(each if each.isprintable() or each in "\n\t" else ascii(each)[1:-1] for each in text)
+    return printable(text, keep="\n\t")
 
 
 def end_with(starter: int) -> None:

@@ -40,12 +40,6 @@ def write_array(path: Path, array: np.ndarray) -> None:
             file.write(array.data.cast("B"))
 
 
-def read_array(path: Path) -> np.ndarray:
-    """Memory-maps an .npy file, read-only; pickled objects are refused."""
-    array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    return array
-
-
 def write_csv(path: Path, table: "pd.DataFrame") -> None:
     """Writes a table without its index."""
     with replacing(path) as partial:

@@ -34,5 +34,13 @@ def cut(text: str, longest: int = LONGEST) -> str:
     'from…here'
     """
     half = longest // 2
-    text = text if len(text) <= longest else f"{text[:half]}…{text[-half:]}"
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+    return printable(text if len(text) <= longest else f"{text[:half]}…{text[-half:]}")
+
+
+def printable(text: str, keep: str = "") -> str:
+    r"""A text with escapes in place of what a terminal would obey, or nobody sees, but for the characters to `keep`.
+
+    >>> print(printable("\x1b[2J café"))
+    \x1b[2J café
+    """
+    return "".join(each if each.isprintable() or each in keep else ascii(each)[1:-1] for each in text)

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 from miseducation.errors import InputError
+from miseducation.project.messages import printable
 
 VARIABLE = "MLFLOW_TRACKING_URI"
 DEFAULT = "sqlite:///mlflow.db"
@@ -57,11 +58,6 @@ class Address:
 def _pattern(word: str) -> str:
     # What is shorter than four letters would be found within words that tell nothing.
     return re.escape(word) if len(word) > 3 else rf"(?<!\w){re.escape(word)}(?!\w)"
-
-
-def printable(text: str) -> str:
-    """The text with escapes in place of characters that a terminal would act on, or cannot show."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def read(root: Path) -> Address:

@@ -10,9 +10,9 @@ from typing import TypeAlias
 
 from miseducation.errors import InputError
 from miseducation.project import own_files
+from miseducation.project.messages import printable
 from miseducation.project.pipelines import load_yaml
 from miseducation.tracking import pipeline_results, study_results
-from miseducation.tracking.addresses import printable
 from miseducation.tracking.places import passing_over, places, tags_of_this_run
 from miseducation.tracking.recorder import StoreError
 from miseducation.tracking.results import IncompleteError, Result

@@ -15,7 +15,7 @@ import pytest
 
 from miseducation.attacks.badnets import BadNets
 from miseducation.dataset import Dataset, clean, disk
-from miseducation.dataset.images import Images
+from miseducation.dataset.images import Images, read_stored
 from miseducation.errors import InputError
 from miseducation.poisoning.label_maps import AllToOne
 from miseducation.project import files
@@ -304,8 +304,8 @@ def test_a_manifest_that_is_longer_than_its_images_are_many_is_not_read(forged: 
 
 def test_arrays_with_objects_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "evil.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    with pytest.raises(ValueError, match="Python objects"):
-        files.read_array(tmp_path / "evil.npy")
+    with pytest.raises(InputError, match=r"evil\.npy cannot be read: .*Python objects"):
+        read_stored(tmp_path / "evil.npy", np.uint8, 1)
 
 
 @pytest.mark.parametrize("array", [np.arange(6).reshape(2, 3), np.zeros((0, 4, 4, 1), np.uint8), np.eye(4)[::2].T])

@@ -95,11 +95,7 @@ def test_a_server_that_is_silent_is_given_up(told: Record) -> None:
 
 
 def redirected(request: BaseHTTPRequestHandler) -> None:
-    request.send_response(302)
-    request.send_header("Location", "/again")
-    request.end_headers()
-    while True:
-        request.wfile.write(b" " * 65_536)
+    endless(request, "/again")
 
 
 @pytest.mark.parametrize("answer", [endless, redirected])

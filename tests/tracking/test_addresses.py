@@ -13,6 +13,7 @@ from sqlalchemy import make_url
 
 from miseducation.commands import summary
 from miseducation.errors import InputError
+from miseducation.project import messages
 from miseducation.tracking import addresses
 from miseducation.tracking import track as tracking
 from miseducation.tracking.runs import Store
@@ -240,4 +241,4 @@ def test_the_summary_shows_no_password(
 
 
 def test_terminals_get_no_orders() -> None:
-    assert addresses.printable("é\x1b[1m\x9b\x07\u202e\n\udcff") == r"é\x1b[1m\x9b\x07\u202e\n\udcff"
+    assert messages.printable("é\x1b[1m\x9b\x07\u202e\n\udcff") == r"é\x1b[1m\x9b\x07\u202e\n\udcff"

@@ -69,10 +69,12 @@ def trickle(handler: BaseHTTPRequestHandler, pause: float = 1.0, chunk: bytes = 
         handler.wfile.write(chunk)
 
 
-def endless(handler: BaseHTTPRequestHandler) -> None:
-    """Sends a body without a length and without an end, as fast as the client takes it."""
-    handler.send_response(200)
+def endless(handler: BaseHTTPRequestHandler, location: str = "") -> None:
+    """Sends a body without a length and without an end, as fast as the client takes it; perhaps a redirection's."""
+    handler.send_response(302 if location else 200)
     handler.send_header("Content-Type", "application/json")
+    if location:
+        handler.send_header("Location", location)
     handler.end_headers()
     while True:
         handler.wfile.write(b" " * 65536)
