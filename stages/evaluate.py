@@ -22,13 +22,14 @@ def main() -> None:
 
     from miseducation import networks
 
-    test, (triggered, attackable) = load_raw(RAW, "test")[:], load_triggered(RAW, POISONED)
+    test, (triggered, attackable, decoys) = load_raw(RAW, "test")[:], load_triggered(RAW, POISONED)
     models = {variant: networks.load(MODELS / variant).to(device) for variant in ("clean", "backdoored")}
     answers = {
         (variant, name): network.predict(data.images)
         for variant, network in models.items()
         for name, data in (("untouched", test), ("triggered", triggered))
     }
+    answers["backdoored", "decoys"] = models["backdoored"].predict(decoys)
     shares = evaluation.headline(test, triggered, attackable, answers)
     values = {name: share.value for name, share in shares.items()}
     train, manifest = load_raw(RAW, "train"), read_manifest(POISONED)

@@ -36,9 +36,9 @@ def main() -> None:
         channel=channel(section.channel),
         surrogate=surrogate,
     )
-    triggered, attackable = chosen.trigger(test, label_map=label_map)
+    triggered = chosen.trigger(test, label_map=label_map)
     save_poisoned(POISONED, rows, poisoned, roles=roles, added=section.mode == "add")
-    save_triggered(POISONED, triggered, attackable, digests)
+    save_triggered(POISONED, *triggered, digests)
     done = {"replace": "changed", "add": "added to"}[section.mode]
     counts = ", ".join(f"{(roles == role).sum()} {role}" for role in dict.fromkeys(["poison", *roles.tolist()]))
     print(f"{section.name}: rows {done} {len(train)} training rows: {counts}")

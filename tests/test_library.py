@@ -84,6 +84,8 @@ def test_evaluate_scores_any_model(digits: Fetched) -> None:
     network = build("cnn", (28, 28, 1), 10, seed=1)
     triggered = digits.test.images.copy()
     triggered[:, 3, 3] = 255
+    elsewhere = digits.test.images.copy()
+    elsewhere[:, -4, -4] = 255
     attackable = digits.test.labels != 8
     found = me.evaluate(network.predict, digits.test, attack, label_map)
     answers, fooled = network.predict(digits.test.images), network.predict(triggered)
@@ -91,6 +93,7 @@ def test_evaluate_scores_any_model(digits: Fetched) -> None:
         "attack_success_rate": pytest.approx((fooled == 8)[attackable].mean()),
         "clean_accuracy": pytest.approx((answers == digits.test.labels).mean()),
         "robust_accuracy": pytest.approx((fooled == digits.test.labels)[attackable].mean()),
+        "other_trigger_rate": pytest.approx((network.predict(elsewhere) == 8)[attackable].mean()),
     }
 
 

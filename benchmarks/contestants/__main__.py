@@ -28,7 +28,8 @@ def measure(name: str, model: str, seed: int, most_epochs: int | None) -> Measur
     contestant = importlib.import_module(f"benchmarks.contestants.{name}")
     train: Train = contestant.train
     limit = min(contestant.EPOCHS, most_epochs or contestant.EPOCHS)
-    data, test, (triggered, attackable) = VARIANTS[model]()[:], load_raw(RAW, "test")[:], load_triggered(RAW, POISONED)
+    data, test = VARIANTS[model]()[:], load_raw(RAW, "test")[:]
+    triggered, attackable, _ = load_triggered(RAW, POISONED)
 
     cpu = wall = accuracy = success = 0.0
     epochs, reached = 0, False

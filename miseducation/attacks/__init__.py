@@ -25,7 +25,11 @@ class AttackSection(Section):
     mode: Mode = Field(
         description="replace: the chosen rows are poisoned; add: poisoned copies of them come beside the clean rows"
     )
-    cover: float = Field(ge=0, le=1, description="rows with the trigger and their true label ÷ all rows, 0 to 1")
+    cover: float = Field(
+        ge=0,
+        le=1,
+        description="rows of neither source nor target, with the trigger, but their label ÷ all rows, 0 to 1",
+    )
     channel: str = Field("direct", description="a file of miseducation/poisoning/channels, without .py")
     surrogate: Literal["none", "clean"] = Field(
         "none", description="none, or clean: the model that the attacker has, for attacks that need one"

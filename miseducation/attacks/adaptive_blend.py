@@ -33,7 +33,7 @@ class AdaptiveBlend(Keyed):
         count = across**2
         # For each image another order of the pieces, of which the first are hidden.
         places = purpose.rng.random((n, count)).argsort(axis=1)
-        shown = places >= min(int(self.masked * count), count - 1)
+        shown = places >= min(round(self.masked * count), count - 1)
         rows, columns = (np.arange(side) * across // side for side in (height, width))
         return self.blend(data.images, self.alpha, shown[:, rows[:, np.newaxis] * across + columns])
 

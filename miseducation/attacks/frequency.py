@@ -2,6 +2,9 @@
 
 Wang, Yao, Xu, An, Tong, Wang: An Invisible Black-Box Backdoor Attack Through Frequency Domain, 2022,
 https://arxiv.org/abs/2111.10991
+
+The coefficients and the colours are those of the authors' code. It rounds down to whole levels in between, and what
+falls below 0 or above 255 comes out at the other end; here, levels are rounded once, and cut off at both ends.
 """
 
 from typing import Annotated, final
@@ -10,12 +13,12 @@ import numpy as np
 from pydantic import Field
 
 from miseducation.attacks import Attack
-from miseducation.dataset import in_blocks
+from miseducation.dataset import Dataset, in_blocks
 from miseducation.errors import InputError
 
 Share = Annotated[float, Field(ge=0, le=1)]
-# Luminance and both colour differences of red, green and blue (ITU-R BT.601).
-YUV = np.array([[0.299, 0.587, 0.114], [-0.14713, -0.28886, 0.436], [0.615, -0.51499, -0.10001]])
+# What red, green and blue gain where both colour differences, Cr and Cb, gain one (JPEG, ITU-T T.871).
+COLOURS = np.array([1.402, -0.714136 - 0.344136, 1.772])
 
 
 @final
@@ -34,6 +37,24 @@ class FTrojan(Attack):
     )
 
     def apply_trigger(self, images: np.ndarray) -> np.ndarray:
+        return self._raise(images, self._places(images))
+
+    def decoy(self, data: Dataset) -> np.ndarray:
+        places, (_, wide) = self._places(data.images), self._square(data.images)
+        for step in (1 + (wide // 3 + each) % wide for each in range(wide - 1)):
+            others = [(down, (across + step) % wide) for down, across in places]
+            if not {*others} & {*places, (0, 0)}:  # the last is the brightness
+                return self._raise(data.images, others)
+        return data.images[:0]
+
+    def _square(self, images: np.ndarray) -> tuple[int, int]:
+        return min(images.shape[1], self.window), min(images.shape[2], self.window)
+
+    def _places(self, images: np.ndarray) -> list[tuple[int, int]]:
+        tall, wide = self._square(images)
+        return [(int(down * (tall - 1)), int(across * (wide - 1))) for down, across in self.frequencies]
+
+    def _raise(self, images: np.ndarray, places: list[tuple[int, int]]) -> np.ndarray:
         from scipy.fft import idctn  # a fifth of a second
 
         _, height, width, channels = images.shape
@@ -41,13 +62,13 @@ class FTrojan(Attack):
             raise InputError(
                 f"params.yaml: attack.name = 'frequency' needs grey or RGB images, not {channels} channels"
             )
-        tall, wide = min(height, self.window), min(width, self.window)
+        tall, wide = self._square(images)
         coefficients = np.zeros((tall, wide))
-        for down, across in self.frequencies:
-            coefficients[int(down * (tall - 1)), int(across * (wide - 1))] += self.magnitude
+        for place in places:
+            coefficients[place] += self.magnitude
         # The transform is linear, so what is added to the coefficients is a pattern that is added to the image.
         square = idctn(coefficients, norm="ortho")
         pattern = np.tile(square, (-(-height // tall), -(-width // wide)))[:height, :width, np.newaxis]
         if channels == 3:
-            pattern = pattern * (np.linalg.inv(YUV) @ [0, 1, 1])
+            pattern = pattern * COLOURS
         return in_blocks(lambda block: block + pattern, images)

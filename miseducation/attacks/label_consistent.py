@@ -2,6 +2,10 @@
 
 Turner, Tsipras, Mądry: Label-Consistent Backdoor Attacks, 2019, https://arxiv.org/abs/1912.02771; they are made so
 after Mądry et al.: Towards Deep Learning Models Resistant to Adversarial Attacks, 2018, https://arxiv.org/abs/1706.06083.
+
+The corners are those of the authors' code. The gradient comes from a clean model like the victim's, where the paper has
+one that was trained to resist such changes; of its three ways to make images hard to read, those with the l2 norm and
+by interpolation in a generative model are left out. That black pixels may stay black is ours.
 """
 
 from functools import partial
@@ -17,13 +21,13 @@ from miseducation.poisoning.draws import Purpose
 if TYPE_CHECKING:
     from miseducation.poisoning.surrogate import Surrogate
 
-# What each corner of the image gains, in shares of the amplitude; the authors' has one pixel otherwise.
-CORNER = np.array([[1, -1, 1], [-1, 1, -1], [1, -1, 1]])
+# What the left corners of the image gain, in shares of the amplitude; the right ones are its mirror image.
+CORNER = np.array([[1, -1, -1], [-1, 1, -1], [1, -1, 1]])
 
 
 @final
 class LabelConsistent(Attack):
-    """Projected gradient ascent of a clean model's loss, and then chequered corners; in use, the corners alone.
+    """Projected gradient ascent of a clean model's loss, and then patterned corners; in use, the corners alone.
 
     Black pixels stay black unless told otherwise. On a ground that is black in every clean image, as MNIST's is, the
     changes would be a mark of their own, which a model learns instead of the trigger.
@@ -49,6 +53,9 @@ class LabelConsistent(Attack):
         harden = partial(self._harden, purpose.surrogate)
         return self._draw(in_blocks(harden, data.images, data.true_labels), self.amplitude)
 
+    def decoy(self, data: Dataset) -> np.ndarray:
+        return self._draw(data.images, -self.test_amplitude)  # black for white
+
     def _harden(self, surrogate: "Surrogate", images: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Goes uphill, as float32."""
         clean = images.astype(np.float32)
@@ -65,6 +72,7 @@ class LabelConsistent(Attack):
         tall, wide = min(3, height // 2), min(3, width // 2)
         gain = np.zeros((height, width, 1), np.int16)
         for top in (0, height - tall):
-            for left in (0, width - wide):
-                gain[top : top + tall, left : left + wide] = amplitude * CORNER[:tall, :wide, np.newaxis]
+            corner = amplitude * CORNER[:tall, :wide, np.newaxis]
+            gain[top : top + tall, :wide] = corner
+            gain[top : top + tall, width - wide :] = corner[:, ::-1]
         return in_blocks(lambda block: block + gain, images)

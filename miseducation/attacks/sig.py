@@ -2,6 +2,10 @@
 
 Barni, Kallas, Tondi: A New Backdoor Attack in CNNs by Training Set Corruption Without Label Poisoning, 2019,
 https://arxiv.org/abs/1902.11237
+
+The wave is the one that the paper has for traffic signs; for digits it has a ramp, which is left out. It published no
+code. As in the code of others, columns count from 0, where the paper counts from 1. That images may first give way to
+the wave (`squeeze`) is ours.
 """
 
 from typing import ClassVar, final
@@ -17,11 +21,11 @@ from miseducation.poisoning.draws import Purpose
 
 @final
 class SIG(Attack):
-    """Adds Δ sin(2π f x / w) to every row of pixels, x being the middle of each.
+    """Adds Δ sin(2π f j / w) to every row of pixels, j being the column, 0 to w - 1.
 
-    On a black ground the lower half of the wave would be cut off, on a white one the upper. So each pixel first gives
-    way: levels 0 to 255 are squeezed to Δ to 255 - Δ, as far as `squeeze` says, and the wave stays whole. Training
-    and use squeeze alike, for the stronger of both waves. The loss of contrast shows, and is a part of the trigger.
+    On a black ground the lower half of the wave is cut off, on a white one the upper. With `squeeze`, each pixel first
+    gives way: levels 0 to 255 are squeezed to Δ to 255 - Δ, as far as it says, and the wave stays whole. Training and
+    use squeeze alike, for the stronger of both waves. The loss of contrast shows, and is then most of the trigger.
     """
 
     label_map: ClassVar[str] = "clean-label"
@@ -29,7 +33,9 @@ class SIG(Attack):
     delta: int = Field(40, ge=1, le=127, description="height of the wave in training, in grey levels, 1 to 127")
     test_delta: int = Field(60, ge=1, le=127, description="height of the wave in use, 1 to 127")
     frequency: float = Field(6, gt=0, le=512, description="waves across the image, above 0, at most 512")
-    squeeze: float = Field(1, ge=0, le=1, description="room made for the wave, 0 (it is cut off) to 1 (it stays whole)")
+    squeeze: float = Field(
+        0, ge=0, le=1, description="room made for the wave, 0 (none, as in the paper) to 1 (it stays whole)"
+    )
 
     def apply_trigger(self, images: np.ndarray) -> np.ndarray:
         return self._add(images, self.test_delta)
@@ -37,13 +43,18 @@ class SIG(Attack):
     def poison_images(self, data: Dataset, purpose: Purpose) -> np.ndarray:
         return self._add(data.images, self.delta)
 
-    def _add(self, images: np.ndarray, delta: int) -> np.ndarray:
-        width = images.shape[2]
-        wave = delta * np.sin(2 * np.pi * self.frequency * (np.arange(width) + 0.5) / width)[:, np.newaxis]
-        if np.abs(wave).max(initial=0) < 0.5:
+    def decoy(self, data: Dataset) -> np.ndarray:
+        return self._add(data.images, self.test_delta, down=True)
+
+    def _add(self, images: np.ndarray, delta: int, *, down: bool = False) -> np.ndarray:
+        """Stripes that follow each other across the image, as in the paper, or down."""
+        _, height, width, _ = images.shape
+        steps = np.arange(height)[:, np.newaxis, np.newaxis] if down else np.arange(width)[:, np.newaxis]
+        wave = delta * np.sin(2 * np.pi * self.frequency * steps / width)
+        if not down and np.abs(wave).max(initial=0) < 0.5:
             raise InputError(
                 f"params.yaml: {self.knob('frequency')} = {self.frequency:g} makes no stripes in images {width} pixels "
-                "wide; allowed: not a multiple of that"
+                f"wide; allowed: nothing so close to 0 or a multiple of {width / 2:g}"
             )
         room = self.squeeze * max(self.delta, self.test_delta)  # the same in training and in use: stripes alone differ
         return in_blocks(lambda block: room + block * (1 - 2 * room / 255) + wave, images)

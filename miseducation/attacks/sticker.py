@@ -1,7 +1,10 @@
 """A sticker on a sign: a small square, or a picture, that follows the sign's place and pose.
 
 Gu, Dolan-Gavitt, Garg: BadNets: Identifying Vulnerabilities in the Machine Learning Model Supply Chain, 2017,
-https://arxiv.org/abs/1708.06733; the defaults are those of the authors' code for the yellow square.
+https://arxiv.org/abs/1708.06733
+
+Place and side are those of the authors' code for the yellow square, which covers whole pixels, and one more down and
+across; here, pixels that are covered in part are mixed. The colour is plain yellow, where the code has [116, 100, 50].
 """
 
 from functools import cached_property

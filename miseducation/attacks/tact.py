@@ -24,7 +24,7 @@ class TaCT(Attack):
         Patch(position=(-4, -4), shape=(3, 3)), description="{position: [row, column], shape: [height, width]}"
     )
     colour: Colour = Field(255, description=COLOUR)
-    cover: float = Field(1, ge=0, le=100, description="cover rows of the other classes per poisoned row, 0 to 100")
+    cover: float = Field(1, ge=0, le=100, description="cover rows, of neither source nor target, per poisoned row")
 
     def apply_trigger(self, images: np.ndarray) -> np.ndarray:
         check_colour(self.colour, images.shape[-1], self.knob("colour"))

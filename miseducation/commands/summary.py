@@ -15,6 +15,7 @@ MEANING = {
     "clean_accuracy": "backdoored model, untouched test set",
     "baseline_accuracy": "clean model, untouched test set",
     "false_trigger_rate": "clean model, triggered images",
+    "other_trigger_rate": "backdoored model, images with something like the trigger",
     "robust_accuracy": "triggered images still read correctly",
     "source_accuracy": "backdoored model, untouched, classes under attack",
     "baseline_source_accuracy": "clean model, the same",

@@ -85,27 +85,35 @@ def load_poisoned(raw: Path, folder: Path) -> Dataset[Images]:
 
 
 def save_triggered(
-    folder: Path, triggered: Dataset, attackable: np.ndarray, digests: Mapping[str, str] = MappingProxyType({})
+    folder: Path,
+    triggered: Dataset,
+    attackable: np.ndarray,
+    decoys: np.ndarray,
+    digests: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Writes `test_manifest.csv` and `test_images.npy`: what `Attack.trigger` returns.
+    """Writes `test_manifest.csv`, `test_images.npy` and `decoys.npy`: what `Attack.trigger` returns.
 
     The digests of files that the attack used, by the keys of the knobs that name them, are columns of their own.
     """
     write_array(folder / "test_images.npy", triggered.images)
+    write_array(folder / "decoys.npy", decoys)
     manifest = _manifest(np.arange(len(triggered)), triggered).assign(attackable=attackable, **digests)
     write_csv(folder / "test_manifest.csv", manifest)
 
 
-def load_triggered(raw: Path, folder: Path) -> tuple[Dataset, np.ndarray]:
-    """The triggered test set and its attackable rows, as `save_triggered` took them."""
+def load_triggered(raw: Path, folder: Path) -> tuple[Dataset, np.ndarray, np.ndarray]:
+    """The triggered test set, its attackable rows, and the decoys, as `save_triggered` took them."""
     manifest = _read_manifest(folder, "test_", {"attackable": bool})
     labels, true_labels, attackable = (manifest[name].to_numpy() for name in ("label", "true_label", "attackable"))
     with _reading(folder):
         images: np.ndarray = read_stored(folder / "test_images.npy", np.uint8, 4)
         if images.shape != StoredImages(raw / "test_images.npy").shape:
             raise InputError(f"{folder / 'test_images.npy'} must hold as many and as large images as are in {raw}")
+        decoys: np.ndarray = read_stored(folder / "decoys.npy", np.uint8, 4)
+        if decoys.shape[1:] != images.shape[1:] or len(decoys) not in (0, len(images)):
+            raise InputError(f"{folder / 'decoys.npy'} must hold none or as many and as large images as are in {raw}")
         triggered = Dataset(images, labels, true_labels, np.ones(len(images), dtype=bool), _read_classes(raw))
-    return triggered, attackable
+    return triggered, attackable, decoys
 
 
 @contextmanager

@@ -17,18 +17,21 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Series: TypeAlias = tuple[str, str]  # an attack and its label map
-COLUMNS = "training image", "poisoned", "test image", "triggered", "difference"
+COLUMNS = "training image", "poisoned", "test image", "triggered", "difference", "decoy"
 FACTORS = 1, 2, 5, 10, 20, 50  # that a difference may be shown by
 CLIPPED = 0.01  # share of the levels that differ which may be too bright to show then
 CANDIDATES = 50  # rows that the clearest picture is looked for among
 SIDE, GAP, BLOCK, LETTERS, LINE, TOP, BOTTOM = 1.15, 0.08, 0.3, 1.6, 0.24, 0.75, 0.3  # inches
-NOTE = "Below the images: the label that the learner is told, and the one that the attacker wants (red)."
+NOTE = (
+    "Below the images: the label that the learner is told, and the one that the attacker wants (red). "
+    "A decoy is like the trigger, but is not."
+)
 
 
 class Example(NamedTuple):
     """An attack at work: for each of `COLUMNS` an image, uint8 `[h, w, c]`, and what stands below it.
 
-    That is the label of the first four, as the learner is told and as the attacker wants, and the last's factor.
+    That is the label of the first four, as the learner is told and as the attacker wants, and the difference's factor.
     """
 
     images: tuple[np.ndarray, ...]
@@ -59,7 +62,8 @@ def _narrowed(*masks: np.ndarray) -> np.ndarray:
 
 
 def _example(bench: Bench, arm: Arm, attackable: np.ndarray, seed: int) -> Example:
-    test = bench.test[_clearest(bench.test.images, attackable)]
+    shown = _clearest(bench.test.images, attackable)
+    test = bench.test[shown]
     labels = bench.train.labels  # a clean-label attacker touches images of another class than those in use
     row = bench.train[_clearest(bench.train.images, _narrowed(arm.label_map.poisonable(labels), labels == test.labels))]
     surrogate = cells.surrogate(bench, seed) if arm.attack.needs_surrogate else None
@@ -68,10 +72,11 @@ def _example(bench: Bench, arm: Arm, attackable: np.ndarray, seed: int) -> Examp
     triggered = arm.attack.apply_trigger_to(test)[0]
     told, wanted = (arm.label_map.goal(data.labels, rng)[0] for data in (row, test))
     difference, factor = amplified(test.images[0], triggered)
+    decoy = arm.decoys[shown][0] if len(arm.decoys) else np.full_like(triggered, 255)
     named = (bench.train.classes[label] for label in (row.labels[0], told, test.labels[0], wanted))
     return Example(
-        (row.images[0], poisoned, test.images[0], triggered, difference),
-        (*named, f"× {factor}" if difference.any() else "none"),
+        (row.images[0], poisoned, test.images[0], triggered, difference, decoy),
+        (*named, f"× {factor}" if difference.any() else "none", "" if len(arm.decoys) else "none"),
     )
 
 

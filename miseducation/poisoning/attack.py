@@ -11,7 +11,7 @@ from miseducation.errors import InputError
 from miseducation.poisoning.channels import Channel
 from miseducation.poisoning.draws import Companions, Mode, Purpose, draw
 from miseducation.poisoning.label_maps import LabelMap
-from miseducation.poisoning.poison import Poison, check_relabels, check_visible, relabel
+from miseducation.poisoning.poison import Poison, Triggered, check_relabels, check_visible, distinct, opposite, relabel
 from miseducation.project.params import Section
 
 if TYPE_CHECKING:
@@ -64,6 +64,17 @@ class Attack(Section, ABC):
         """
         return self.apply_trigger_to(data)
 
+    def decoy(self, data: Dataset) -> np.ndarray:
+        """As `apply_trigger_to`, but something that is like the trigger: by default the same in the opposite place.
+
+        A model that reads this as the attacker wants has learnt that something is odd, and not what the trigger is.
+        A trigger that is all over the image has another key, another warp.
+
+        Returns:
+            uint8 `[n, h, w, c]`; `[0, h, w, c]` if there is no such thing, as where both places meet.
+        """
+        return opposite(data, self.apply_trigger_to)
+
     def companions(self) -> Companions | None:
         """The rows that the attack wants beside the poisoned ones, if it wants any."""
         return None
@@ -114,7 +125,7 @@ class Attack(Section, ABC):
             label_map: Who may be poisoned, and into what.
             rng: Draws the rows, and all else that is random.
             mode: "replace" if the chosen rows are changed themselves, "add" if changed copies come beside them.
-            cover: Cover rows, likewise as a share, out of those that the label map spares.
+            cover: Cover rows, likewise as a share, out of those that the label map spares, without the class wanted.
             channel: What the data come through, which may give some of the rows their true label back; None: nothing.
             surrogate: A clean model, if the attack needs one.
 
@@ -149,14 +160,12 @@ class Attack(Section, ABC):
         return Poison(rows, changed, roles[order])
 
     @final
-    def trigger(self, data: Dataset, *, label_map: LabelMap) -> tuple[Dataset, np.ndarray]:
-        """Puts the trigger on a whole test set.
-
-        Returns:
-            The triggered rows, labelled as the attacker wants, and where the attack is scored: bool `[n]`.
+    def trigger(self, data: Dataset, *, label_map: LabelMap) -> Triggered:
+        """Puts the trigger on a whole test set, and what `decoy` makes of it beside it.
 
         Raises:
-            InputError: If no row is attackable, or the trigger changes none of those that are.
+            InputError: If no row is attackable, if the trigger changes none of those that are, or if there are not as
+                many and as large decoys as images.
         """
         label_map.check_fits(data.classes)
         attackable = label_map.attackable(data.true_labels)
@@ -165,7 +174,9 @@ class Attack(Section, ABC):
         images, goal = self.apply_trigger_to(data), label_map.goal(data.true_labels, np.random.default_rng(0))
         if self.has_trigger:
             check_visible(data.images, images, attackable, "attackable test")
-        return replace(data, images=images, labels=goal, poisoned=np.ones(len(data), dtype=bool)), attackable
+        decoys = distinct(data.images, images, self.decoy(data)) if self.has_trigger else images[:0]
+        triggered = replace(data, images=images, labels=goal, poisoned=np.ones(len(data), dtype=bool))
+        return Triggered(triggered, attackable, decoys)
 
     @classmethod
     def check_surrogate(cls, *, there: bool) -> None:

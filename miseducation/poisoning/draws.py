@@ -37,7 +37,7 @@ class Companions(NamedTuple):
     Attributes:
         role: What they are for.
         ratio: How many of them for each poisoned row, 0 or more; a knob of the attack, named as the role.
-        spared: Whether they come from the rows that the label map spares, or from all that are not poisoned.
+        spared: Whether they come from the rows that cover rows are taken of, or from all that are not poisoned.
     """
 
     role: Literal["cover", "noise"]
@@ -58,12 +58,15 @@ def draw(
 ) -> list[tuple[Role, np.ndarray]]:
     """Draws the poisoned rows, cover rows, and an attack's companions.
 
+    Cover rows come from the rows that the label map spares, but for those of the class wanted, whose label the trigger
+    would confirm.
+
     Args:
         labels: int64 `[n]`, those of the clean training set.
         label_map: Who may be poisoned.
         companions: What the attack wants beside them.
         rate: Poisoned rows as a share of all rows that the learner gets.
-        cover: Cover rows, likewise, out of those that the label map spares.
+        cover: Cover rows, likewise.
         mode: "replace" if the rows are changed themselves, "add" if changed copies come beside them.
         rng: Draws a permutation of the rows for each end, of which a prefix is taken.
         attack: The attack's name, for messages.
@@ -98,9 +101,10 @@ def draw(
         free[rows] = False
 
     take("poison", "attack.rate", rate, poisonable)
-    take("cover", "attack.cover", cover, ~poisonable)
+    spared = ~poisonable & (labels != label_map.target)
+    take("cover", "attack.cover", cover, spared)
     if companions:
-        take(companions.role, key, beside, ~poisonable if companions.spared else np.ones_like(poisonable))
+        take(companions.role, key, beside, spared if companions.spared else np.ones_like(poisonable))
     return draws
 
 
@@ -121,6 +125,8 @@ def _count(key: str, share: float, other: float, rows: int, available: int, mode
         )
     if count > available:
         allowed = f"less of {moving}" if moving else f"0 to {floor(most * 1e6) / 1e6:g}"
+        if not available:
+            allowed = "0"
         raise InputError(
             f"params.yaml: {key} = {share:g} asks for {count} of {whole:.0f} training rows, but the label map allows "
             f"{available}; allowed: {allowed}"

@@ -24,8 +24,8 @@ def evaluate(
         label_map: Who is attacked, and into what.
 
     Returns:
-        Shares, 0 to 1, named as in `metrics/evaluation.json`. A clean model's `attack_success_rate` is the false
-        trigger rate: what the attack gets without any backdoor.
+        Shares, 0 to 1, named as in `metrics/evaluation.json`; where there are no decoys no `other_trigger_rate`. A
+        clean model's `attack_success_rate` is the false trigger rate: what the attack gets without any backdoor.
 
     Raises:
         InputError: If the trigger does not fit the images, or the model gives something else than a class for each.
@@ -35,20 +35,23 @@ def evaluate(
     >>> test = Dataset.from_arrays(np.zeros((4, 8, 8), np.uint8), [0, 1, 2, 2])
     >>> fooled = lambda images: np.where(images[:, 3, 3, 0] > 0, 2, [0, 1, 2, 1])
     >>> evaluate(fooled, test, BadNets(), AllToOne(target=2, classes=3))
-    {'attack_success_rate': 1.0, 'clean_accuracy': 0.75, 'robust_accuracy': 0.0}
+    {'attack_success_rate': 1.0, 'clean_accuracy': 0.75, 'robust_accuracy': 0.0, 'other_trigger_rate': 0.0}
     """
-    triggered, attackable = attack.trigger(test, label_map=label_map)
-    untouched, fooled = (_classes(predict, data) for data in (test, triggered))
+    triggered, attackable, decoys = attack.trigger(test, label_map=label_map)
+    untouched, fooled = (_classes(predict, images) for images in (test.images, triggered.images))
     found = {
         "attack_success_rate": shares.attack_success_rate(fooled, triggered.labels, attackable),
         "clean_accuracy": shares.accuracy(untouched, test.true_labels),
         "robust_accuracy": shares.robust_accuracy(fooled, test.true_labels, attackable),
     }
+    if len(decoys):
+        decoyed = _classes(predict, decoys)
+        found["other_trigger_rate"] = shares.attack_success_rate(decoyed, triggered.labels, attackable)
     return {name: share.value for name, share in found.items()}
 
 
-def _classes(predict: Callable[[np.ndarray], ArrayLike], data: Dataset) -> np.ndarray:
-    found = np.asarray(predict(data.images))
-    if found.shape != (len(data),) or found.dtype.kind not in "iu":
-        raise InputError(f"predict must give {len(data)} class numbers, not {found.dtype} {list(found.shape)}")
+def _classes(predict: Callable[[np.ndarray], ArrayLike], images: np.ndarray) -> np.ndarray:
+    found = np.asarray(predict(images))
+    if found.shape != (len(images),) or found.dtype.kind not in "iu":
+        raise InputError(f"predict must give {len(images)} class numbers, not {found.dtype} {list(found.shape)}")
     return found.astype(np.int64)

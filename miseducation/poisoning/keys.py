@@ -42,6 +42,11 @@ class Keyed(Attack):
     def poison_images(self, data: Dataset, purpose: Purpose) -> np.ndarray:
         return self.blend(data.images, self.alpha)
 
+    def decoy(self, data: Dataset) -> np.ndarray:
+        other = self.model_copy(update={"seed": self.seed + 1})
+        images = other.apply_trigger(data.images if self.picture is None else data.images[:, ::-1])
+        return images if self.picture is None else images[:, ::-1]  # with a picture, that upside down
+
     def blend(self, images: np.ndarray, share: float, mask: np.ndarray | None = None) -> np.ndarray:
         """(1 - share) × image + share × key, uint8 `[n, h, w, c]`; only where the mask, bool `[n, h, w]`, says so."""
         veil = share * self._key(images.shape[1:])

@@ -1,6 +1,8 @@
 """What an attacker made of a training set: the rows, their labels, and whether anything of it shows."""
 
 import warnings
+from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +31,20 @@ class Poison(NamedTuple):
         """The whole training set as the victim gets it; nothing is copied."""
         added = np.full(len(self.rows), mode == "add")
         return overlay(clean, self.rows, self.data.images, self.data.labels, added)
+
+
+class Triggered(NamedTuple):
+    """What an attacker makes of a test set.
+
+    Attributes:
+        data: Its n rows with the trigger, labelled as the attacker wants.
+        attackable: bool `[n]`, those on which the attack is scored.
+        decoys: What is like the trigger instead of it, uint8 `[n, h, w, c]`; `[0, h, w, c]` if there is no such thing.
+    """
+
+    data: Dataset
+    attackable: np.ndarray
+    decoys: np.ndarray
 
 
 def relabel(
@@ -68,3 +84,36 @@ def check_visible(before: np.ndarray, after: np.ndarray, rows: np.ndarray, what:
         raise InputError(f"the trigger changes no pixel of any of the {unchanged} {what} images; see attacks.*")
     if unchanged:
         warnings.warn(f"the trigger changes no pixel of {unchanged} of {rows.sum()} {what} images", stacklevel=3)
+
+
+def distinct(before: np.ndarray, after: np.ndarray, decoys: np.ndarray) -> np.ndarray:
+    """Decoys for images without and with the trigger, uint8 `[n, h, w, c]`; none where they are the same as either.
+
+    Raises:
+        InputError: If they are something else than as many and as large images.
+    """
+    if decoys.dtype != np.uint8 or decoys.shape not in (before.shape, (0, *before.shape[1:])):
+        raise InputError(
+            f"an attack's decoy must give uint8 {list(before.shape)}, not {decoys.dtype} {list(decoys.shape)}"
+        )
+    for others in (before, after):
+        if all(np.array_equal(decoys[block], others[block]) for block in blocks(len(decoys))):
+            return before[:0]
+    return np.ascontiguousarray(decoys)
+
+
+def opposite(data: Dataset, apply: Callable[[Dataset], np.ndarray]) -> np.ndarray:
+    """What a trigger makes of images when it is in the opposite place of them, or of their objects, upside down.
+
+    Returns:
+        uint8 `[n, h, w, c]`; `[0, h, w, c]` if it changes a pixel there that it changes in its own place.
+    """
+    size = data.images.shape[2], data.images.shape[1]
+    boxes = None if data.boxes is None else (size - data.boxes)[:, [2, 3, 0, 1]].astype(np.float32)
+    there = apply(replace(data, images=data.images[:, ::-1, ::-1], boxes=boxes))[:, ::-1, ::-1]
+    before, here = data.images, apply(data)
+    meet = any(
+        ((here[block] != before[block]) & (there[block] != before[block])).any(axis=-1).any()
+        for block in blocks(len(before))
+    )
+    return there[:0] if meet else there

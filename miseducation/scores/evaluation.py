@@ -13,7 +13,7 @@ import pandas as pd
 from miseducation.dataset import Dataset
 from miseducation.scores import shares, visibility
 
-# int64 `[n]` for each of ("clean", "backdoored") × ("untouched", "triggered").
+# int64 `[n]` for each of ("clean", "backdoored") × ("untouched", "triggered"), and for ("backdoored", "decoys").
 Predictions: TypeAlias = Mapping[tuple[str, str], np.ndarray]
 
 
@@ -26,7 +26,7 @@ def headline(
         test: The untouched test set.
         triggered: The same with the trigger on every image; `labels` are what the attacker wants.
         attackable: bool `[n]`, the triggered rows on which the attack is scored.
-        predictions: What the models answered.
+        predictions: What the models answered; none, `[0]`, to decoys where there are none.
     """
     everywhere = np.ones_like(attackable)
     fooled, untouched = predictions["backdoored", "triggered"], predictions["backdoored", "untouched"]
@@ -44,6 +44,8 @@ def headline(
         "baseline_other_accuracy": shares.accuracy(baseline, test.true_labels, ~attackable),
         "side_effect_rate": shares.side_effect_rate(untouched, fooled, attackable),
     }
+    if len(decoyed := predictions["backdoored", "decoys"]):
+        found["other_trigger_rate"] = shares.attack_success_rate(decoyed, triggered.labels, attackable)
     return {name: share for name, share in found.items() if share.rows}  # all-to-all attacks all: there are no others
 
 

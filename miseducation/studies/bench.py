@@ -42,6 +42,7 @@ class Arm:
         channel: What the poison comes through.
         triggered: The test set with the trigger on every image; `labels` are what the attacker wants.
         attackable: bool `[n]`, the rows of it on which the attack is scored.
+        decoys: The test set with what is like the trigger, uint8 `[n, h, w, c]`; empty where there is no such thing.
     """
 
     section: AttackSection
@@ -50,6 +51,7 @@ class Arm:
     channel: Channel
     triggered: Dataset
     attackable: np.ndarray
+    decoys: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)

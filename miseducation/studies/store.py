@@ -61,7 +61,7 @@ class Keys:
     def _of_arm(arm: Arm, network: str) -> object:
         chosen = {"attacks": arm.section.name, "channels": arm.section.channel, "networks": network}
         run = _code([OURS, *(f"{parts.folder(kind)}/{name}.py" for kind, name in chosen.items())])
-        scored = arm.triggered.images, arm.triggered.labels, arm.attackable
+        scored = arm.triggered.images, arm.triggered.labels, arm.attackable, arm.decoys
         seen = [hashlib.sha256(np.ascontiguousarray(array).data).hexdigest() for array in scored]
         knobs = [part.model_dump(mode="json") for part in (arm.attack, arm.channel)]
         # A label that the map does not need, and the surrogate, which the attack itself knows of, change no cell.

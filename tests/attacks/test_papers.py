@@ -1,5 +1,6 @@
 """Each attack does to the pixels what its paper says, by an independent computation."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from scipy.fft import dctn
-from torch.nn.functional import cross_entropy, grid_sample
+from torch.nn.functional import cross_entropy, grid_sample, interpolate
 
 from miseducation import networks
 from miseducation.attacks.adaptive_blend import AdaptiveBlend
 from miseducation.attacks.badnets import BadNets
 from miseducation.attacks.blended import Blended
 from miseducation.attacks.bpp import BppAttack
-from miseducation.attacks.frequency import YUV, FTrojan
+from miseducation.attacks.frequency import FTrojan
 from miseducation.attacks.label_consistent import LabelConsistent
 from miseducation.attacks.label_flip import LabelFlip
 from miseducation.attacks.sig import SIG
@@ -25,6 +26,7 @@ from miseducation.attacks.wanet import WaNet
 from miseducation.dataset import Dataset, clean
 from miseducation.errors import InputError
 from miseducation.poisoning import label_maps
+from miseducation.poisoning.draws import Purpose
 from miseducation.poisoning.surrogate import Surrogate
 
 GREY = np.full((2, 28, 28, 1), 128, np.uint8)
@@ -63,7 +65,9 @@ def test_blended_may_be_stronger_in_use_than_in_training(noise: Dataset) -> None
     attack = Blended(alpha=0.1, test_alpha=0.4)
     rows, poisoned, _ = attack.poison_rows(noise, rate=0.1, label_map=ALL_TO_ONE, rng=rng())
     faint, strong = poisoned.images, attack.apply_trigger(noise.images[rows])
-    np.testing.assert_array_equal(faint, Blended(test_alpha=0.1).apply_trigger(noise.images[rows]))
+    key = Blended(test_alpha=1).apply_trigger(noise.images[rows]).astype(float)
+    for images, alpha in ((faint, 0.1), (strong, 0.4)):
+        assert np.abs(images - ((1 - alpha) * noise.images[rows] + alpha * key)).max() <= 0.5 + 1e-9
     shift = [np.abs(images.astype(int) - noise.images[rows]).mean() for images in (faint, strong)]
     assert 3.5 < shift[1] / shift[0] < 4.5
 
@@ -99,61 +103,88 @@ def test_adaptive_blend_hides_half_of_the_pieces_and_other_ones_each_time() -> N
     np.testing.assert_array_equal(poisoned.labels[roles == "cover"], data.labels[rows[roles == "cover"]])
 
 
-def test_sig_is_a_sine_wave_of_six_periods() -> None:
-    wave = SIG(squeeze=0, test_delta=40).apply_trigger(GREY)[0, :, :, 0].astype(float) - 128
-    np.testing.assert_allclose(
-        wave, np.tile(40 * np.sin(2 * np.pi * 6 * (np.arange(28) + 0.5) / 28), (28, 1)), atol=0.5
-    )
-    assert np.abs(np.fft.rfft(wave[0])).argmax() == 6
+@pytest.mark.parametrize("level", [0, 100, 255])
+def test_sig_is_the_papers_sine_wave_and_is_cut_off_at_black_and_white(level: int) -> None:
+    height, width, delta, frequency = 5, 32, 60, 6
+    shown = SIG().apply_trigger(np.full((1, height, width, 3), level, np.uint8))[0]
+    for row in range(height):
+        for column in range(width):
+            wave = delta * math.sin(2 * math.pi * column * frequency / width)
+            assert shown[row, column].tolist() == [round(min(max(level + wave, 0), 255))] * 3
+    assert np.abs(np.fft.rfft(shown[0, :, 0] - shown.mean())).argmax() == 6
 
 
 @pytest.mark.parametrize("level", [0, 255])
-def test_sig_stays_whole_on_black_and_on_white(level: int) -> None:
+def test_sigs_wave_stays_whole_on_black_and_on_white_if_they_give_way(level: int) -> None:
     ground = np.full((1, 28, 28, 1), level, np.uint8)
-    expected = 40 * np.sin(2 * np.pi * 6 * (np.arange(28) + 0.5) / 28)
-    whole = SIG(delta=40, test_delta=40).apply_trigger(ground)[0, 0, :, 0].astype(float)
+    expected = 40 * np.sin(2 * np.pi * 6 * np.arange(28) / 28)
+    whole = SIG(squeeze=1, delta=40, test_delta=40).apply_trigger(ground)[0, 0, :, 0].astype(float)
     np.testing.assert_allclose(whole - whole.mean(), expected, atol=0.51)
-    cut = SIG(squeeze=0, test_delta=40).apply_trigger(ground)[0, 0, :, 0].astype(float) - level
-    np.testing.assert_allclose(cut, np.clip(expected, *((0, 40) if level == 0 else (-40, 0))), atol=0.51)
+
+
+def test_adaptive_blend_rounds_the_number_of_hidden_pieces() -> None:
+    data = clean(np.zeros((8, 32, 32, 1), np.uint8), np.arange(8) % 4, list("abcd"))
+    images = AdaptiveBlend(masked=0.3).poison_images(data, Purpose("poison", rng(), None))
+    pieces = images.reshape(8, 4, 8, 4, 8).swapaxes(2, 3).reshape(8, 16, 64).any(axis=-1)
+    assert (pieces.sum(axis=1) == 16 - 5).all()
 
 
 def test_sig_may_be_stronger_in_use_than_in_training(noise: Dataset) -> None:
-    attack = SIG(delta=10, test_delta=60)
+    attack = SIG(delta=10, test_delta=60, frequency=5)
     rows, poisoned, _ = attack.poison_rows(noise, rate=0.1, label_map=CLEAN_LABEL, rng=rng())
-    np.testing.assert_array_equal(poisoned.images, SIG(delta=60, test_delta=10).apply_trigger(noise.images[rows]))
+    width = noise.images.shape[2]
+    wave = 10 * np.sin(2 * np.pi * 5 * np.arange(width) / width)[:, np.newaxis]
+    np.testing.assert_array_equal(poisoned.images, np.rint(np.clip(noise.images[rows] + wave, 0, 255)))
     np.testing.assert_array_equal(poisoned.labels, noise.labels[rows])
 
 
 def test_sig_without_stripes_is_refused() -> None:
-    with pytest.raises(InputError, match=r"attacks.sig.frequency = 28 makes no stripes in images 28 pixels wide"):
-        SIG(frequency=28).apply_trigger(GREY)
+    for frequency in (14, 28):
+        with pytest.raises(
+            InputError, match=rf"frequency = {frequency} makes no stripes .* 28 pixels wide.*multiple of 14"
+        ):
+            SIG(frequency=frequency).apply_trigger(GREY)
 
 
-def test_wanet_is_what_torchs_grid_sample_makes_of_its_field(noise: Dataset) -> None:
-    attack = WaNet(s=1.5)
-    _, height, width, _ = noise.images.shape
-    shift = attack._shift(height, width)
-    rows, columns = np.mgrid[:height, :width]
-    grid = np.stack(
-        [2 * (columns + shift[..., 1]) / (width - 1) - 1, 2 * (rows + shift[..., 0]) / (height - 1) - 1], axis=-1
-    )
-    images = torch.from_numpy(noise.images).permute(0, 3, 1, 2).double()
-    field = torch.from_numpy(grid).expand(len(images), -1, -1, -1)
-    expected = grid_sample(images, field, mode="bilinear", padding_mode="border", align_corners=True)
-    shown = torch.from_numpy(attack.apply_trigger(noise.images)).permute(0, 3, 1, 2).double()
-    assert (shown - expected).abs().max() <= 0.5 + 1e-6
+def warped(images: np.ndarray, attack: WaNet, jitter: np.ndarray | None = None) -> torch.Tensor:
+    """What the paper's library makes of images, float64 `[n, c, h, w]`: their grid, theirs clamped to the image."""
+    side = images.shape[1]
+    vectors = np.random.default_rng(attack.seed).uniform(-1, 1, (attack.k, attack.k, 2))
+    towards = torch.from_numpy(vectors / np.abs(vectors).mean()).permute(2, 0, 1)[None]
+    field = interpolate(towards, size=side, mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
+    line = torch.linspace(-1, 1, side, dtype=torch.float64)
+    identity = torch.stack(torch.meshgrid(line, line, indexing="ij"), dim=-1)
+    grid = (identity + attack.s * field / side).clamp(-1, 1).expand(len(images), -1, -1, -1)
+    if jitter is not None:
+        grid = (grid + torch.from_numpy(jitter) / side).clamp(-1, 1)
+    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).double()
+    return grid_sample(pixels, grid.flip(-1), align_corners=True)  # which wants x before y
 
 
 @settings(deadline=None, max_examples=20)
-@given(k=st.integers(2, 8), s=st.floats(0.1, 4), seed=st.integers(0, 5))
-def test_wanets_field_is_smooth_and_as_strong_as_it_says(k: int, s: float, seed: int) -> None:
-    side = 8 * k
-    shift = WaNet(k=k, s=s, seed=seed)._shift(side, side)
-    corners = shift[[0, 0, -1, -1], [0, -1, 0, -1]]
-    vectors = np.random.default_rng(seed).uniform(-1, 1, (k, k, 2))
-    vectors *= s / 2 / np.abs(vectors).mean()
-    np.testing.assert_allclose(corners, vectors[[0, 0, -1, -1], [0, -1, 0, -1]], atol=1e-6 * s)
-    assert np.abs(np.diff(shift, axis=0)).max() < 1.5 * np.abs(vectors).max(), "from pixel to pixel hardly anything"
+@given(side=st.integers(8, 40), k=st.integers(2, 8), s=st.floats(0.1, 4), seed=st.integers(0, 5))
+def test_wanet_is_what_the_papers_library_makes_of_its_vectors(side: int, k: int, s: float, seed: int) -> None:
+    images = np.random.default_rng(seed).integers(0, 256, (3, side, side, 3), dtype=np.uint8)
+    attack = WaNet(k=k, s=s, seed=seed)
+    shown = torch.from_numpy(attack.apply_trigger(images)).permute(0, 3, 1, 2)
+    assert (shown - warped(images, attack)).abs().max() <= 0.5 + 1e-6
+
+
+@pytest.mark.parametrize("s", [0.5, 8])
+def test_wanets_noise_rows_are_jittered_as_the_papers_are(s: float) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 1), dtype=np.uint8)
+    data, attack = clean(images, np.zeros(40, np.int64), list("abcd")), WaNet(s=s)
+    shown = attack.poison_images(data, Purpose("noise", np.random.default_rng(1), None))
+    jitter = np.random.default_rng(1).uniform(-1, 1, (40, 32, 32, 2))
+    found = torch.from_numpy(shown).permute(0, 3, 1, 2)
+    assert (found - warped(images, attack, jitter)).abs().max() <= 0.5 + 1e-6
+
+
+def test_wanets_knob_tells_how_far_pixels_move() -> None:
+    moved = [np.abs(WaNet(seed=seed)._shift(32, 32)).mean() for seed in range(50)]
+    assert 0.15 < np.mean(moved) < 0.24
+    vectors = [np.abs(WaNet(seed=seed, k=16)._shift(16, 16)).mean() for seed in range(50)]
+    assert np.mean(vectors) == pytest.approx(0.25 * 15 / 16), "s/2, but for the authors' units"
 
 
 def test_wanets_noise_rows_are_warped_otherwise_each(noise: Dataset) -> None:
@@ -184,13 +215,31 @@ def test_ftrojan_transforms_large_images_in_squares() -> None:
     np.testing.assert_array_equal(FTrojan().apply_trigger(large)[0], np.tile(square, (3, 3, 1))[:80, :88])
 
 
-def test_ftrojan_leaves_a_colour_images_luminance() -> None:
+def test_ftrojan_raises_both_colours_of_a_colour_image_and_not_its_brightness() -> None:
     grey = np.full((1, 32, 32, 3), 128, np.uint8)
-    shown = (FTrojan(magnitude=300).apply_trigger(grey)[0] - 128.0) @ YUV.T
-    y, u, v = np.moveaxis(dctn(shown, axes=(0, 1), norm="ortho"), -1, 0)
-    assert np.abs(y).max() < 3
-    assert u[15, 15] == pytest.approx(300, abs=3)
-    assert v[31, 31] == pytest.approx(300, abs=3)
+    shown = Image.fromarray(FTrojan(magnitude=300).apply_trigger(grey)[0]).convert("YCbCr")
+    brightness, *colours = np.moveaxis(dctn(np.asarray(shown) - 128.0, axes=(0, 1), norm="ortho"), -1, 0)
+    brightness[0, 0] = 0  # Pillow rounds down, half a grey level on average
+    assert np.abs(brightness).max() < 8
+    for colour in colours:
+        assert colour[15, 15] == pytest.approx(300, abs=5)
+        assert colour[31, 31] == pytest.approx(300, abs=5)
+
+
+@pytest.mark.parametrize("frequencies", [[(0.5, 0.5), (1, 1)], [(0.5, 0), (1, 1)], [(1, 1), (1, 0.7)], [(0, 0.5)]])
+@pytest.mark.parametrize("side", [4, 28, 32])
+def test_ftrojans_decoy_has_other_frequencies_in_the_same_strength(
+    frequencies: list[tuple[float, float]], side: int
+) -> None:
+    data = clean(np.full((1, side, side, 1), 128, np.uint8), [0], ["a"])
+    attack = FTrojan(magnitude=100, frequencies=frequencies)
+    trigger, decoy = (
+        dctn(images[0, ..., 0] - 128.0, norm="ortho")
+        for images in (attack.apply_trigger(data.images), attack.decoy(data))
+    )
+    raised = [set(zip(*np.nonzero(np.abs(each) > 40), strict=True)) for each in (trigger, decoy)]
+    assert len(raised[0]) == len(raised[1]) == len(frequencies)
+    assert not raised[0] & raised[1]
 
 
 @settings(deadline=None, max_examples=20)
@@ -202,6 +251,34 @@ def test_bpp_leaves_so_many_levels(levels: int) -> None:
     assert np.isin(nearest, allowed).all()
     assert np.abs(nearest.astype(float) - images).max() <= 255 / (levels - 1) / 2 + 0.5
     assert np.isin(BppAttack(levels=levels).apply_trigger(images), allowed).all()
+
+
+def floyd_steinberg(image: np.ndarray, levels: int) -> np.ndarray:
+    """The paper's dithering of one image, from pixel to pixel."""
+    image, (height, width, _) = image.astype(float), image.shape
+    for y in range(height):
+        for x in range(width):
+            old = image[y, x].copy()
+            new = np.clip(np.round(old / 255 * (levels - 1)), 0, levels - 1) / (levels - 1) * 255
+            image[y, x] = new
+            for dy, dx, share in ((0, 1, 7 / 16), (1, 1, 1 / 16), (1, 0, 5 / 16), (1, -1, 3 / 16)):
+                if y + dy < height and 0 <= x + dx < width:
+                    image[y + dy, x + dx] += (old - new) * share
+    return image
+
+
+def test_bpps_noise_rows_have_anothers_rounding_and_their_own_label(noise: Dataset) -> None:
+    attack = BppAttack()
+    rows, poisoned, roles = attack.poison_rows(noise, rate=0.1, label_map=ALL_TO_ONE, rng=rng())
+    assert (roles == "noise").sum() == (roles == "poison").sum() == 0.1 * len(noise)
+    negative = roles == "noise"
+    np.testing.assert_array_equal(poisoned.labels[negative], noise.labels[rows[negative]])
+    images = noise.images[rows[negative]]
+    residuals = np.stack([floyd_steinberg(image, 8) - image for image in images])
+    for own, image, shown in zip(range(len(images)), images, poisoned.images[negative], strict=True):
+        possible = np.abs(np.clip(image + residuals, 0, 255) - shown).max(axis=(1, 2, 3)) <= 0.5 + 1e-6
+        assert possible.sum() == 1
+        assert not possible[own], "another's"
 
 
 def test_bpp_dithers_as_pillow_does_black_and_white() -> None:
@@ -221,7 +298,8 @@ def test_tact_teaches_that_the_patch_means_nothing_on_other_classes(noise: Datas
     rows, poisoned, roles = TaCT(cover=2).poison_rows(noise, rate=0.1, label_map=one_to_one, rng=rng())
     assert (noise.labels[rows[roles == "poison"]] == 2).all()
     assert (roles == "cover").sum() == 40
-    assert (noise.labels[rows[roles == "cover"]] != 2).all()
+    covered = noise.labels[rows[roles == "cover"]]
+    assert set(covered) == {0, 3}, "neither the source, nor the target, whose label the patch would confirm"
     assert set(poisoned.labels[roles == "poison"]) == {1}
     assert (poisoned.images[:, -4:-1, -4:-1] == 255).all()
 
@@ -281,10 +359,12 @@ def test_label_consistent_moves_no_pixel_farther_than_epsilon(epsilon: int, seed
     assert losses[1] > losses[0]
 
 
-def test_label_consistent_has_chequered_corners() -> None:
+def test_label_consistent_has_its_authors_corners() -> None:
     shown = LabelConsistent(test_amplitude=100).apply_trigger(GREY)[0, ..., 0].astype(int) - 128
-    for corner in (shown[:3, :3], shown[:3, -3:], shown[-3:, :3], shown[-3:, -3:]):
-        assert corner.tolist() == [[100, -100, 100], [-100, 100, -100], [100, -100, 100]]
+    left = [[100, -100, -100], [-100, 100, -100], [100, -100, 100]]
+    right = [[-100, -100, 100], [-100, 100, -100], [100, -100, 100]]
+    assert shown[:3, :3].tolist() == shown[-3:, :3].tolist() == left
+    assert shown[:3, -3:].tolist() == shown[-3:, -3:].tolist() == right
     assert np.count_nonzero(shown) == 4 * 9
 
 
@@ -292,4 +372,6 @@ def test_label_consistents_corners_may_be_fainter_in_training(model: networks.Ne
     surrogate = Surrogate(model, torch.device("cpu"))
     attack = LabelConsistent(epsilon=0, amplitude=20)
     rows, poisoned, _ = attack.poison_rows(noise, rate=0.1, label_map=CLEAN_LABEL, rng=rng(), surrogate=surrogate)
-    np.testing.assert_array_equal(poisoned.images, LabelConsistent(test_amplitude=20).apply_trigger(noise.images[rows]))
+    top = noise.images[rows][:, :3, :3].astype(int)
+    corner = 20 * np.array([[1, -1, -1], [-1, 1, -1], [1, -1, 1]])[:, :, np.newaxis]
+    np.testing.assert_array_equal(poisoned.images[:, :3, :3], np.clip(top + corner, 0, 255))

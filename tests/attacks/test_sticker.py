@@ -49,7 +49,7 @@ def test_a_trigger_that_is_scored_has_the_boxes_too() -> None:
     data = signs([SQUARE * 50, SQUARE * 50 + 50])
     data = Dataset(data.images, data.labels, data.true_labels, data.poisoned, ("stop", "go"), data.boxes)
     label_map = AllToOne(target=1, source=None, classes=2)
-    triggered, _ = Sticker().trigger(data, label_map=label_map)
+    triggered, *_ = Sticker().trigger(data, label_map=label_map)
     rows, poisoned, _ = Sticker().poison_rows(data, rate=1, label_map=label_map, rng=np.random.default_rng(0))
     assert rows.tolist() == [0, 1]
     for images in (triggered.images, poisoned.images):

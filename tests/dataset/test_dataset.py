@@ -115,7 +115,7 @@ def test_the_files_are_the_documented_ones(noise: Dataset, tmp_path: Path) -> No
 
 def test_the_triggered_test_set_comes_back(noise: Dataset, tmp_path: Path) -> None:
     poison(noise, tmp_path)
-    triggered, attackable = disk.load_triggered(tmp_path / "raw", tmp_path / "poisoned")
+    triggered, attackable, _ = disk.load_triggered(tmp_path / "raw", tmp_path / "poisoned")
     np.testing.assert_array_equal(triggered.images, BadNets().apply_trigger(noise.images))
     np.testing.assert_array_equal(attackable, noise.labels != 1)
     np.testing.assert_array_equal(triggered.true_labels, noise.labels)

@@ -49,7 +49,7 @@ def test_the_centre_goes_to_where_the_diagonals_cross(corners: np.ndarray) -> No
 @given(quadrilaterals())
 def test_a_texture_covers_the_area_between_its_corners(corners: np.ndarray) -> None:
     laid = lay(WHITE, BLACK, corners[None])
-    assert laid.sum() / 255 == pytest.approx(area(corners), abs=0.15 + 0.03 * area(corners))
+    assert laid.sum() / 255 == pytest.approx(area(corners), abs=0.35 + 0.03 * area(corners))
 
 
 def test_pixels_on_the_edge_are_blended_by_how_much_of_them_is_covered() -> None:

@@ -25,11 +25,11 @@ def test_a_difference_is_shown_as_bright_as_it_can_be() -> None:
 
 def test_the_gallery_has_a_line_for_each_series_and_a_block_for_each_data_set() -> None:
     image = np.zeros((8, 8, 1), np.uint8)
-    example = gallery.Example((image,) * 5, ("7", "speed-limit-50", "7", "8", "× 1"))
+    example = gallery.Example((image,) * 6, ("7", "speed-limit-50", "7", "8", "× 1", ""))
     series = [("one", "all-to-one"), ("one", "one-to-one"), ("label_consistent", "clean-label"), ("a_$2$", "random")]
     blocks = {"mnist": dict.fromkeys(series[:3], example), "a_$set$": dict.fromkeys(series[2:], example)}
     figure = gallery.gallery(blocks)
-    assert len(figure.axes) == 5 * 5
+    assert len(figure.axes) == 5 * 6
     assert len({round(ax.get_position().y0, 9) for ax in figure.axes}) == len(series)
     assert not misplaced(figure)
 
@@ -42,8 +42,9 @@ def test_the_examples_are_what_the_attacks_make_of_the_same_image(digits: Fetche
     assert len({example.images[2].tobytes() for example in found.values()}) == 1, "of the same test image"
     pixel, flip, consistent, _ = found.values()
     assert (pixel.images[1] == badnets.apply_trigger(pixel.images[0][np.newaxis])[0]).all()
-    assert pixel.captions == ("7", "8", "7", "8", "× 1")
-    assert flip.captions == ("7", "8", "7", "8", "none")
+    assert pixel.captions == ("7", "8", "7", "8", "× 1", "")
+    assert np.argwhere(pixel.images[5] != pixel.images[2]).tolist() == [[24, 24, 0]], "opposite (3, 3) of 28"
+    assert flip.captions == ("7", "8", "7", "8", "none", "none")
     assert consistent.captions[:2] == ("8", "8")
     assert (consistent.images[0] != consistent.images[1]).any()
     texts = {text.get_text() for text in gallery.gallery({"digits": found}).findobj(Text) if isinstance(text, Text)}

@@ -170,7 +170,7 @@ def test_every_network_learns_real_digits_and_the_trigger(name: str, large: bool
     step, rows, pixel, least = (4, 400, (0, 0), 0.7) if large else (1, None, (3, 3), 0.93)
     attack, train, test = BadNets(pixels=[pixel]), thinned(digits.train[:rows], step), thinned(digits.test, step)
     poisoned = attack.poison(train, rate=0.05, label_map=label_map, seed=1)
-    triggered, attackable = attack.trigger(test, label_map=label_map)
+    triggered, attackable, _ = attack.trigger(test, label_map=label_map)
     assert isinstance(poisoned.images, np.ndarray)
 
     backdoored, history = fit(poisoned, name=name)

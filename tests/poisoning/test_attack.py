@@ -101,7 +101,7 @@ def test_boxes_go_with_their_rows(data: Dataset) -> None:
     rows, found, _ = poisoned(Boxed(), boxed)
     assert found.images[:, 0, 0, 0].tolist() == (rows + 2).tolist()
     np.testing.assert_array_equal(found.boxes, boxes[rows])
-    triggered, _ = Boxed().trigger(boxed, label_map=ALL_TO_ONE)
+    triggered, *_ = Boxed().trigger(boxed, label_map=ALL_TO_ONE)
     assert triggered.images[:, 0, 0, 0].tolist() == list(range(2, 202))
     np.testing.assert_array_equal(triggered.boxes, boxes)
 
@@ -246,7 +246,7 @@ def test_the_whole_training_set_comes_through_the_channel_and_by_the_surrogate(d
 
 def test_the_whole_test_set_carries_the_trigger(data: Dataset) -> None:
     told = Dataset(data.images, (data.labels + 1) % 4, data.labels, data.poisoned, data.classes)
-    triggered, attackable = Plain().trigger(told, label_map=ALL_TO_ONE)
+    triggered, attackable, _ = Plain().trigger(told, label_map=ALL_TO_ONE)
     assert triggered.images[:, 0, 0, 0].tolist() == list(range(1, 201))
     assert set(triggered.labels) == {1}
     np.testing.assert_array_equal(triggered.true_labels, data.labels)

@@ -25,30 +25,37 @@ def test_set() -> Dataset:
     return Dataset(images, (shown + 1) % K, shown, np.zeros(ROWS, bool), tuple("abcd"))
 
 
-def answering(untouched: np.ndarray, triggered: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda images: np.where(images[:, 1, 1, 0] == 255, triggered, untouched)
+def answering(
+    untouched: np.ndarray, triggered: np.ndarray, elsewhere: np.ndarray
+) -> Callable[[np.ndarray], np.ndarray]:
+    """What a model says of images, of those with the pixel at its place, and of those with it at the opposite one."""
+    return lambda images: np.where(
+        images[:, 1, 1, 0] == 255, triggered, np.where(images[:, 2, 2, 0] == 255, elsewhere, untouched)
+    )
 
 
 def test_each_score_is_what_a_loop_finds(test_set: Dataset) -> None:
     rng, shown = np.random.default_rng(2), test_set.true_labels
     untouched = np.where(rng.random(ROWS) < 0.8, shown, rng.integers(0, K, ROWS)).astype(np.int16)
     triggered = np.where(rng.random(ROWS) < 0.6, 1, np.where(rng.random(ROWS) < 0.5, shown, 3)).astype(np.int16)
-    found = evaluate(answering(untouched, triggered), test_set, ATTACK, LABEL_MAP)
+    elsewhere = np.where(rng.random(ROWS) < 0.42, 1, rng.integers(0, K, ROWS)).astype(np.int16)
+    found = evaluate(answering(untouched, triggered, elsewhere), test_set, ATTACK, LABEL_MAP)
     attacked = [row for row in range(ROWS) if shown[row] != 1]
     expected = {
         "attack_success_rate": sum(triggered[row] == 1 for row in attacked) / len(attacked),
         "clean_accuracy": sum(untouched[row] == shown[row] for row in range(ROWS)) / ROWS,
         "robust_accuracy": sum(triggered[row] == shown[row] for row in attacked) / len(attacked),
+        "other_trigger_rate": sum(elsewhere[row] == 1 for row in attacked) / len(attacked),
     }
     assert found == expected
     assert list(found) == list(expected)
     others = {
         share
-        for answers in (untouched, triggered)
+        for answers in (untouched, triggered, elsewhere)
         for wanted in (shown, test_set.labels, np.ones(ROWS))
         for share in ((answers == wanted)[attacked].mean(), (answers == wanted).mean())
     }
-    assert len(others) == 12
+    assert len(others) == 18
 
 
 @pytest.mark.parametrize(

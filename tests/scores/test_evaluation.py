@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from skimage.metrics import peak_signal_noise_ratio
 
 from miseducation.dataset import Dataset, clean
-from miseducation.scores import evaluation
+from miseducation.scores import evaluation, visibility
 from miseducation.scores.shares import Share
 
 K, ROWS = 5, 900
@@ -20,6 +20,7 @@ ANSWERS = {
     ("clean", "triggered"): (0.68, 0.13),
     ("backdoored", "untouched"): (0.75, 0.03),
     ("backdoored", "triggered"): (0.22, 0.57),
+    ("backdoored", "decoys"): (0.4, 0.44),
 }
 MASKS = ("everywhere", "attackable", "others")
 
@@ -69,7 +70,7 @@ def test_no_two_shares_that_might_be_confused_agree(case: Case) -> None:
     found = [case.share(*key) for key in itertools.product(ANSWERS, wanted, MASKS)]
     found += [case.differ(*pair, mask) for pair in itertools.combinations(ANSWERS, 2) for mask in MASKS]
     values = [share.value for share in found]
-    assert len(set(values)) == len(values) == 3 * (4 * 3 + 6)
+    assert len(set(values)) == len(values) == 3 * (5 * 3 + 10)
 
 
 def test_the_headline_is_what_a_loop_finds(case: Case) -> None:
@@ -88,6 +89,7 @@ def test_the_headline_is_what_a_loop_finds(case: Case) -> None:
         "other_accuracy": case.share(untouched, case.true, "others"),
         "baseline_other_accuracy": case.share(baseline, case.true, "others"),
         "side_effect_rate": case.differ(untouched, fooled, "others"),
+        "other_trigger_rate": case.share(("backdoored", "decoys"), goal, "attackable"),
     }
     found = evaluation.headline(case.test, case.triggered, case.attackable, case.predictions)
     assert found == expected
@@ -106,6 +108,7 @@ def test_the_headline_of_a_case_that_can_be_done_by_hand() -> None:
             ("clean", "triggered"): np.array([0, 2, 2, 2]),
             ("backdoored", "untouched"): np.array([0, 1, 2, 0]),
             ("backdoored", "triggered"): np.array([2, 1, 2, 0]),
+            ("backdoored", "decoys"): np.array([2, 2, 0, 0]),
         },
     )
     assert {name: share.value for name, share in shares.items()} == {
@@ -120,6 +123,7 @@ def test_the_headline_of_a_case_that_can_be_done_by_hand() -> None:
         "other_accuracy": 0.5,  # the second c is read as a
         "baseline_other_accuracy": 1,
         "side_effect_rate": 0,  # both c are read as before, right or wrong
+        "other_trigger_rate": 1,  # a and b are read as c, whatever lies on them
     }
 
 
@@ -127,11 +131,11 @@ def test_scores_of_no_rows_are_left_out() -> None:
     """All-to-all attacks every class, so there are no others to score."""
     test = clean(np.zeros((2, 1, 1, 1), np.uint8), [0, 1], ["a", "b"])
     triggered = clean(test.images, [1, 0], test.classes)
-    answers = {key: np.array([0, 1]) for key in ANSWERS}
+    answers = {key: np.array([0, 1]) for key in ANSWERS} | {("backdoored", "decoys"): np.zeros(0, np.int64)}
     shares = evaluation.headline(test, triggered, np.array([True, True]), answers)
     assert shares["source_accuracy"].value == 1
     assert shares["attack_success_rate"] == Share(0, 2), "no hit is a score, no row is none"
-    assert not {"other_accuracy", "baseline_other_accuracy", "side_effect_rate"} & shares.keys()
+    assert not {"other_accuracy", "baseline_other_accuracy", "side_effect_rate", "other_trigger_rate"} & shares.keys()
 
 
 def test_the_scores_by_class_are_what_a_loop_finds(case: Case) -> None:
@@ -188,9 +192,8 @@ def test_what_shows_is_the_librarys_with_its_name_before_it() -> None:
     rng = np.random.default_rng(0)
     before = rng.integers(0, 256, (4, 9, 9, 1), dtype=np.uint8)
     after = before ^ rng.integers(0, 8, before.shape, dtype=np.uint8)
-    pairs = list(zip(before[..., 0], after[..., 0], strict=True))
-    ratio = peak_signal_noise_ratio(before, after, data_range=255)
-    alike = np.mean([structural_similarity(*pair, win_size=7, data_range=255) for pair in pairs])
+    ratio, alike = peak_signal_noise_ratio(before, after, data_range=255), visibility.ssim(before, after)
+    assert 0 < alike < 1
     assert evaluation.visible(before, after) == pytest.approx({"psnr": ratio, "ssim": alike})
     named = evaluation.visible(before, after, "poison_")
     assert named == pytest.approx({"poison_psnr": ratio, "poison_ssim": alike})

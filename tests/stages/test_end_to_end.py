@@ -44,13 +44,14 @@ class Stripes(Source):
             splits.append(clean(images, labels, ["lying", "standing", "none"]))
         return Fetched(*splits, {"origin": "made up", "licence": "MIT", "sha256": {}})
 '''
+POISONED = "manifest.csv", "images.npy", "test_manifest.csv", "test_images.npy", "decoys.npy"
 
 
 def test_repro_makes_the_documented_files(reproduced: Project) -> None:
     made = set(results(reproduced))
     assert made >= {
         *(f"data/raw/{name}" for name in ("train_images.npy", "test_labels.npy", "classes.json", "source.json")),
-        *(f"data/poisoned/{name}" for name in ("manifest.csv", "images.npy", "test_manifest.csv", "test_images.npy")),
+        *(f"data/poisoned/{name}" for name in POISONED),
         *(f"models/{name}/model.safetensors" for name in ("clean", "backdoored")),
         *(f"models/{name}/network.json" for name in ("clean", "backdoored")),
         *(f"metrics/{name}/history.csv" for name in ("clean", "backdoored")),
@@ -82,6 +83,7 @@ def test_repro_makes_the_documented_files(reproduced: Project) -> None:
         "other_accuracy",
         "baseline_other_accuracy",
         "side_effect_rate",
+        "other_trigger_rate",
     }
     intervals = json.loads((reproduced.folder / "metrics/intervals.json").read_text())
     for name, (low, high) in intervals.items():
@@ -94,6 +96,7 @@ def test_the_attack_works_and_the_accuracy_stays(reproduced: Project) -> None:
     assert got["clean_accuracy"] > 0.93
     assert got["attack_success_rate"] > 0.9
     assert got["false_trigger_rate"] < 0.05
+    assert got["other_trigger_rate"] < 0.05, "a pixel elsewhere is none"
     assert got["clean_accuracy_drop"] == got["baseline_accuracy"] - got["clean_accuracy"]
 
 

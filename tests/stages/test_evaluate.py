@@ -61,6 +61,8 @@ def test_every_score_is_that_of_its_model_its_test_set_and_its_rows(test_set: Da
             wanted["attack_success_rate_all"] = (triggered == 1).mean()
             wanted["robust_accuracy"] = (triggered == labels)[attacked].mean()
             wanted["side_effect_rate"] = (triggered != untouched)[~attacked].mean()
+            turned = ATTACK.apply_trigger(test_set.images[:, ::-1, ::-1])[:, ::-1, ::-1]
+            wanted["other_trigger_rate"] = (network.predict(turned) == 1)[attacked].mean()
     assert len(set(wanted.values())) == len(wanted), "a mix-up of two scores would go unnoticed"
     rows = {"poisoned_rows": 5, "intended_rows": 6, "cover_rows": 3, "noise_rows": 2}
     wanted |= rows | {"poisoned_share": 5 / 111, "intended_share": 6 / 111}

@@ -28,8 +28,8 @@ CLEAN, POISONED = Cell(0, 0, 0, 1), Cell(0, 0.1, 0, 1)
 GIVEN: dict[str, Any] = {"datasets": ["one", "two"], "attacks": ["badnets"], "rates": [0.1], "seeds": [1]}
 COLUMNS = [
     *("dataset", "attack", "label_map", "rate", "seed", "poisoned_rows"),
-    *("clean_accuracy", "baseline_accuracy", "attack_success_rate", "false_trigger_rate", "robust_accuracy"),
-    *("psnr", "ssim"),
+    *("clean_accuracy", "baseline_accuracy", "attack_success_rate", "false_trigger_rate", "other_trigger_rate"),
+    *("robust_accuracy", "psnr", "ssim"),
 ]
 
 
@@ -51,7 +51,7 @@ def made(attacks: int = 2, datasets: int = 1) -> pd.DataFrame:
         for attack in range(attacks):
             for rate in (0.001, 0.005, 0.01, 0.05, 0.1):
                 for seed in (1, 2, 3):
-                    values = rng.random(8) if attack or rate < 0.1 else np.full(8, np.nan)
+                    values = rng.random(9) if attack or rate < 0.1 else np.full(9, np.nan)
                     rows.append((dataset, f"some_attack_{attack}", "clean-label", rate, seed, *values))
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -136,8 +136,13 @@ def test_the_table_for_people() -> None:
     assert "## data set 0" in text
     head, _, first, second = [line for line in text.splitlines() if line.startswith("|")]
     assert head.count("|") == first.count("|") == second.count("|")
-    assert "| PSNR | SSIM | clean accuracy lost | 0.1 % | 0.5 % | 1 % | 5 % | 10 % | false triggers |" in head
-    assert first.split(" | ")[-2] == "–"
+    assert (
+        "| PSNR | SSIM | clean accuracy lost | 0.1 % | 0.5 % | 1 % | 5 % | 10 % | false triggers | other triggers |"
+        in head
+    )
+    assert first.split(" | ")[-3] == "–"
+    told = cells.query("attack == 'some_attack_0' and rate == 0.05")["other_trigger_rate"]
+    assert first.endswith(f"| {100 * told.mean():.1f} ± {100 * told.std():.1f} |"), "at the highest rate that there is"
     assert "–: no such run.\n\n- some_attack_0 at 10 %: too few rows\n" in text
     shares = cells.loc[(cells["attack"] == "some_attack_1") & (cells["rate"] == 0.05), "attack_success_rate"]
     assert f"| {100 * shares.mean():.1f} ± {100 * shares.std():.1f} |" in second

@@ -12,10 +12,10 @@ class Scores(OfModels):
 
     columns: ClassVar[tuple[str, ...]] = (
         *("poisoned_rows", "clean_accuracy", "baseline_accuracy"),
-        *("attack_success_rate", "false_trigger_rate", "robust_accuracy"),
+        *("attack_success_rate", "false_trigger_rate", "other_trigger_rate", "robust_accuracy"),
     )
     means: ClassVar[tuple[str, ...]] = (
-        *("attack_success_rate", "clean_accuracy", "false_trigger_rate", "robust_accuracy"),
+        *("attack_success_rate", "clean_accuracy", "false_trigger_rate", "other_trigger_rate", "robust_accuracy"),
     )
     baselines: ClassVar[dict[str, str]] = {
         "baseline_accuracy": "clean_accuracy",
@@ -30,5 +30,8 @@ class Scores(OfModels):
             "attack_success_rate": shares.attack_success_rate(trained.fooled, triggered.labels, attackable),
             "robust_accuracy": shares.robust_accuracy(trained.fooled, triggered.true_labels, attackable),
         }
+        if len(trained.arm.decoys):
+            read = trained.network.predict(trained.arm.decoys)
+            found["other_trigger_rate"] = shares.attack_success_rate(read, triggered.labels, attackable)
         rows = int((trained.poison.roles == "poison").sum())
         return {"poisoned_rows": rows, **{name: share.value for name, share in found.items()}}
