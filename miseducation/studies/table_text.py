@@ -14,8 +14,9 @@ Written by `make study NAME={name}`. All numbers are percentages: means over the
 deviation. The attack success rate stands below the rate, the share of the training rows that are poisoned. Clean
 accuracy lost is the clean model's less the backdoored one's at {rate}; false triggers are attackable test images with
 the trigger that the clean model reads as the attacker wants, other triggers those with something like the trigger, such
-as the same in another place, that the backdoored model reads so, at the highest rate that there is."""
-SEEN = """PSNR (in dB) and SSIM compare these images with and without the trigger; above 40 dB it is hard to see."""
+as the same in another place, that the backdoored model reads so, at the highest rate that there is. A dash stands where
+there is nothing to measure."""
+SEEN = """PSNR (in dB) and SSIM compare test images with and without the trigger; above 40 dB it is hard to see."""
 
 
 def markdown(name: str, cells: pd.DataFrame, failed: pd.DataFrame) -> str:
