@@ -54,7 +54,7 @@ class SIG(Attack):
         if not down and np.abs(wave).max(initial=0) < 0.5:
             raise InputError(
                 f"params.yaml: {self.knob('frequency')} = {self.frequency:g} makes no stripes in images {width} pixels "
-                f"wide; allowed: nothing so close to 0 or a multiple of {width / 2:g}"
+                f"wide; allowed: farther from 0 and from any multiple of {width / 2:g}, in images wider than 1 pixel"
             )
         room = self.squeeze * max(self.delta, self.test_delta)  # the same in training and in use: stripes alone differ
         return in_blocks(lambda block: room + block * (1 - 2 * room / 255) + wave, images)

@@ -124,9 +124,8 @@ def _count(key: str, share: float, other: float, rows: int, available: int, mode
             f"allowed: 0 for none, or at least {1 / whole:.2g}"
         )
     if count > available:
-        allowed = f"less of {moving}" if moving else f"0 to {floor(most * 1e6) / 1e6:g}"
-        if not available:
-            allowed = "0"
+        highest = f"0 to {floor(most * 1e6) / 1e6:g}" if available else "0"
+        allowed = f"less of {moving}" if moving and available else highest
         raise InputError(
             f"params.yaml: {key} = {share:g} asks for {count} of {whole:.0f} training rows, but the label map allows "
             f"{available}; allowed: {allowed}"

@@ -186,3 +186,13 @@ def test_the_share_that_is_said_to_be_allowed_is(mode: Mode, cover: float) -> No
     assert len(drawn(rate=allowed, cover=cover, mode=mode)[0][1]) == 50, "all rows of the source class"
     with pytest.raises(InputError):
         drawn(rate=allowed + 0.01, cover=cover, mode=mode)
+
+
+def test_where_no_class_is_spared_nothing_is_allowed() -> None:
+    two = OneToOne(target=1, source=0, classes=2)
+    for cover, beside, key in (
+        (0.1, None, "attack.cover"),
+        (0, Companions("cover", 1, spared=True), "attack.rate × attacks.some.cover"),
+    ):
+        with pytest.raises(InputError, match=f"{key} = 0.1 asks for 20 of 200 .* allows 0; allowed: 0$"):
+            drawn(two, beside, labels=LABELS % 2, cover=cover)
