@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import tempfile
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 import yaml
 from filelock import FileLock
+from hypothesis import settings
 from mlflow import MlflowClient
 
 from benchmarks.scratch import PROJECT as PROJECT
@@ -24,6 +26,13 @@ from miseducation.dataset import Dataset, clean
 from miseducation.datasets import Fetched
 from miseducation.datasets.digits import Digits
 from miseducation.project.pipelines import pipelines
+
+# A shell's job in the background ignores Ctrl-C, one by nohup a hang-up; and so would all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+# How long an example takes says more of the machine than of us.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 ALL = ["check", "download", "poison", "train@clean", "train@backdoored", "evaluate", "report", "track"]
 

@@ -50,7 +50,7 @@ def test_badnets_draws_a_checkerboard_in_the_corner() -> None:
     ]
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(alpha=st.floats(0.01, 1), seed=st.integers(0, 9))
 def test_blended_mixes_in_one_key(alpha: float, seed: int) -> None:
     dark, bright = np.zeros_like(GREY), np.full_like(GREY, 255)
@@ -161,7 +161,7 @@ def warped(images: np.ndarray, attack: WaNet, jitter: np.ndarray | None = None) 
     return grid_sample(pixels, grid.flip(-1), align_corners=True)  # which wants x before y
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(side=st.integers(8, 40), k=st.integers(2, 8), s=st.floats(0.1, 4), seed=st.integers(0, 5))
 def test_wanet_is_what_the_papers_library_makes_of_its_vectors(side: int, k: int, s: float, seed: int) -> None:
     images = np.random.default_rng(seed).integers(0, 256, (3, side, side, 3), dtype=np.uint8)
@@ -242,7 +242,7 @@ def test_ftrojans_decoy_has_other_frequencies_in_the_same_strength(
     assert not raised[0] & raised[1]
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(levels=st.integers(2, 255))
 def test_bpp_leaves_so_many_levels(levels: int) -> None:
     images = np.random.default_rng(levels).integers(0, 256, (2, 9, 11, 3), dtype=np.uint8)
@@ -339,7 +339,7 @@ def test_the_surrogates_gradient_is_that_of_the_loss(model: networks.Network, no
         assert found[(row, *place)] == pytest.approx(ends[1] - ends[0], rel=0.05, abs=1e-5)
 
 
-@settings(deadline=None, max_examples=5)
+@settings(max_examples=5)
 @given(epsilon=st.integers(1, 60), seed=st.integers(0, 3))
 def test_label_consistent_moves_no_pixel_farther_than_epsilon(epsilon: int, seed: int) -> None:
     images = np.random.default_rng(seed).integers(0, 256, (20, 12, 12, 3), dtype=np.uint8)

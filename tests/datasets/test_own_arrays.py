@@ -307,7 +307,7 @@ def test_a_header_that_promises_too_much_is_refused(tmp_path: Path, kind: str, s
 
 @pytest.mark.parametrize("kind", ["npz", "npy"])
 @given(st.data())
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_damaged_there_is_no_traceback(tmp_path: Path, kind: str, data: st.DataObject) -> None:
     path = store(tmp_path, good(), kind)
     file = path / "train_images.npy" if kind == "npy" else path

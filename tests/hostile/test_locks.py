@@ -273,7 +273,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), value=values)
 def test_whatever_stands_anywhere_in_a_record_there_is_a_result_or_a_reason(
     tmp_path: Path, data: st.DataObject, value: object

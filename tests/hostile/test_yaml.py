@@ -25,7 +25,7 @@ from tests.conftest import copy_pipelines
 from tests.hostile.forged.scalars import BOMBS, LONG, NO_TEXT, SPELLINGS, TWOFOLD, files, spellings
 
 Reader = Callable[[Path], Any]
-SAME_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+SAME_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def dvcs(path: Path) -> Any:

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from miseducation.errors import InputError
@@ -33,7 +33,6 @@ companions = st.none() | st.builds(
 )
 
 
-@settings(deadline=None)
 @given(
     rate=st.floats(0, 0.2),
     cover=st.floats(0, 0.2),

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, confusion_matrix
@@ -51,7 +51,6 @@ def test_a_share_is_of_whole_numbers_that_json_knows() -> None:
     assert {type(number) for number in share} == {int}
 
 
-@settings(deadline=None)
 @given(st.integers(1, 100_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_intervals_are_scipys(counts: tuple[int, int]) -> None:
     low, high = Share(*counts).interval

@@ -26,7 +26,7 @@ def similarity(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return found.mean(axis=(1, 2, 3))
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(height=st.integers(1, 12), width=st.integers(1, 12), channels=st.sampled_from([1, 3]), seed=st.integers(0, 9))
 def test_they_are_what_library_and_formula_say(height: int, width: int, channels: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

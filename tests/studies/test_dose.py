@@ -100,7 +100,7 @@ def test_a_curve_is_turned_round(curve: Curve, level: float) -> None:
     assert curve.rate_for(curve.lower) == 0
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(curves)
 def test_a_curve_is_found_again(curve: Curve) -> None:
     fitted = hill.fit(np.array(GRID), curve.at(np.array(GRID)), np.ones(len(GRID)), curve.lower)
@@ -165,7 +165,7 @@ def test_intervals_hold_the_doses_of_simulated_seeds_as_often_as_can_be_with_fiv
     assert min(held.values()) >= 0.75 * rounds
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(curves, st.integers(0, 1000), st.sampled_from([0.1, 7.0]))
 def test_doses_rise_with_the_level_and_scale_with_the_rates(curve: Curve, seed: int, factor: float) -> None:
     cells = simulated(curve, np.random.default_rng(seed), seeds=2)
@@ -330,7 +330,7 @@ def naive(values: np.ndarray) -> tuple[float, float]:
     return means[max(tail, 0)], means[-1 - max(tail, 0)]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=5))
 def test_intervals_are_those_of_all_ways_to_draw(drawn: list[float]) -> None:
     values = np.array(drawn)

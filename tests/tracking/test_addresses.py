@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import make_url
 
@@ -186,7 +186,6 @@ ADDRESSES = [
 ]
 
 
-@settings(deadline=None)
 @given(address=st.sampled_from(ADDRESSES), secret=SECRET, spelled=st.sampled_from(SPELLED[1:4]))
 def test_a_secret_is_hidden_however_it_is_spelled(address: str, secret: str, spelled: Callable[[str], str]) -> None:
     try:
@@ -197,7 +196,6 @@ def test_a_secret_is_hidden_however_it_is_spelled(address: str, secret: str, spe
         assert found.hide(f"no entry: <{each(secret)}> at {found.uri}") == f"no entry: <***> at {found.shown}"
 
 
-@settings(deadline=None)
 @given(address=st.sampled_from(ADDRESSES), secret=SECRET)
 def test_no_sign_in_a_password_brings_it_to_light(address: str, secret: str) -> None:
     try:

@@ -88,7 +88,7 @@ def check(store: Memory) -> None:
     assert all(DUPLICATE in each.data.tags for each in others)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(seed=st.integers(0, 2**32), writers=st.sampled_from([["a", "b"], ["a", "b", "c"]]))
 def test_of_writers_at_the_same_time_one_is_left(seed: int, writers: list[str]) -> None:
     store = Memory()
@@ -96,7 +96,7 @@ def test_of_writers_at_the_same_time_one_is_left(seed: int, writers: list[str]) 
     check(store)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(seed=st.integers(0, 2**32))
 def test_whoever_dies_the_other_records_it_and_who_returns_cleans_up(seed: int) -> None:
     store = Memory()
