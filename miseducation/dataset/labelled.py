@@ -92,16 +92,24 @@ class Dataset(Generic[Store]):
         return _numbered(images[..., np.newaxis] if images.ndim == 3 else images, labels, classes)
 
     @staticmethod
-    def from_torch(data: "TorchDataset[Any]", classes: Sequence[str] | None = None) -> "Dataset":
+    def from_torch(data: "TorchDataset[Any] | str", classes: Sequence[str] | None = None, **options: Any) -> "Dataset":
         """A clean dataset of any `torch.utils.data.Dataset` of images and labels; see `torch_data.read`.
 
         Args:
-            data: Such as torchvision's.
+            data: Such as torchvision's, or the name of one in `torchvision.datasets`.
             classes: The names; None takes those that `data` has, or numbers.
-        """
-        from miseducation.dataset.torch_data import read
+            options: What torchvision's takes, with its name only.
 
-        return _numbered(*read(data), getattr(data, "classes", None) if classes is None else classes)
+        >>> Dataset.from_torch("FakeData", size=3, image_size=(3, 8, 9), num_classes=2).images.shape
+        (3, 8, 9, 3)
+        """
+        from miseducation.dataset.torch_data import classes_of, named, read
+
+        if isinstance(data, str):
+            data = named(data, **options)
+        elif options:
+            raise InputError(f"{', '.join(options)}: these go with the name of one of torchvision's data sets only")
+        return _numbered(*read(data), classes_of(data) if classes is None else classes)
 
     def to_torch(self, transform: "Callable[[Tensor], Any] | None" = None) -> "TorchDataset[Any]":
         """A `torch.utils.data.Dataset` of images and the labels that the learner is told.

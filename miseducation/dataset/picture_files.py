@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,18 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 # What is read, and by which decoders only: the more there are, the more can be attacked by a forged file.
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+LARGEST = 2**30  # bytes of one
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+# Of other kinds, which are not read.
+OTHERS = (
+    *(".apng", ".arw", ".avif", ".cr2", ".cr3", ".cur", ".dcm", ".dng", ".exr", ".heic", ".heif"),
+    *(".ico", ".j2k", ".jfif", ".jif", ".jp2", ".jpe", ".jpx", ".jxl", ".nef", ".orf", ".pcx", ".pnm", ".psd", ".raf"),
+    *(".raw", ".rw2", ".svg", ".tga", ".xbm", ".xcf", ".xpm"),
+)
+BEGINNINGS = re.compile(
+    rb"\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a|BM.{4}\0\0\0\0|II\*\0|MM\0\*|RIFF.{4}WEBP|P[1-6]\s+[\d#]|.{4}ftyp(?:hei|mif|avif)",
+    re.DOTALL,
+)
 # A picture beyond Pillow's limit is refused here, not warned of.
 _refusing_bombs = partial(warnings.catch_warnings, action="error", category=Image.DecompressionBombWarning)
 
@@ -41,7 +53,10 @@ def decode(content: bytes, size: tuple[int, int], *, colour: bool) -> np.ndarray
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     # Not bicubic: it draws a halo along edges, which a learner might take for a trigger.
-    image = image.convert("RGB" if colour else "L").resize((width, height), Image.Resampling.BILINEAR)
+    if image.mode != (mode := "RGB" if colour else "L"):
+        image = image.convert(mode)
+    if image.size != (width, height):
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
     return np.asarray(image).reshape(height, width, -1)
 
 
@@ -65,6 +80,17 @@ def read_rgba(path: Path, largest: int) -> np.ndarray:
     return np.asarray(image)
 
 
+def looks_like_picture(path: Path) -> bool:
+    """Whether a file is a picture by its name, also of a kind that is not read, or by how it begins."""
+    if path.name.lower().endswith(SUFFIXES + OTHERS):
+        return True
+    try:
+        with path.open("rb") as file:
+            return BEGINNINGS.match(file.read(32)) is not None
+    except OSError:
+        return False
+
+
 def in_threads(work: Callable[[Item], Result], items: Sequence[Item], what: str) -> Iterator[Result]:
     """Does the work on each item, in threads and with a progress bar; the results come in the order of the items."""
     from tqdm import tqdm
@@ -81,7 +107,8 @@ def _load(content: bytes, side: int) -> Image.Image:
             # A JPEG can be decoded at a half, a quarter or an eighth; more than twice the size is left, either way up.
             file.draft(None, (2 * side, 2 * side))
             file.load()
-            kind, upright = file.format, ImageOps.exif_transpose(file)
+            kind, upright = file.format, file
+            ImageOps.exif_transpose(upright, in_place=True)  # most are upright, and need no copy
     except UnidentifiedImageError:
         raise ValueError("is not an image, or a damaged one") from None
     except Exception as error:  # damaged files bring decoders to all kinds

@@ -2,7 +2,7 @@
 
 import operator
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from miseducation.dataset.layout import channels_first, doubt
 from miseducation.errors import InputError
+from miseducation.project.messages import shown
 
 if TYPE_CHECKING:
     from miseducation.dataset.labelled import Dataset
@@ -54,18 +55,39 @@ def read(data: torch.utils.data.Dataset[Any]) -> tuple[np.ndarray, np.ndarray]:
     >>> read(pairs)[0][0, 0, 0].tolist()
     [51, 51, 51]
     """
-    images, labels = [], []
+    images: list[np.ndarray] = []
+    labels = []
     for row in range(len(data)):  # type: ignore[arg-type]
         image, label = data[row]
         images.append(_levels(image, row))
+        if (shape := images[-1].shape) != images[0].shape:  # before all the others are read
+            raise InputError(
+                f"images must be of one size, not {images[0].shape}, {shape}; bring them to one with a transform"
+            )
         try:
             labels.append(operator.index(label))
         except TypeError:
-            raise InputError(f"label {row} is {label!r}; allowed: a whole number") from None
-    shapes = {image.shape for image in images}
-    if len(shapes) != 1:
-        raise InputError(f"images must be of one size, not {', '.join(map(str, sorted(shapes))) or 'missing'}")
+            raise InputError(f"label {row} is {shown(label)}; allowed: a whole number") from None
+    if not images:
+        raise InputError("images must be of one size, not missing")
     return np.stack(images), np.array(labels, np.int64)
+
+
+def named(name: str, **options: Any) -> torch.utils.data.Dataset[Any]:
+    """The data set of this name in `torchvision.datasets`, made with these options."""
+    from torchvision import datasets
+
+    allowed = [each for each in sorted(datasets.__all__) if isinstance(getattr(datasets, each), type)]
+    if name not in allowed:
+        raise InputError(f"torchvision.datasets has no {shown(name)}; allowed: {', '.join(allowed)}")
+    return getattr(datasets, name)(**options)
+
+
+def classes_of(data: object) -> Sequence[str] | None:
+    """The names of the classes that a data set has, or that which it is a part of."""
+    while not hasattr(data, "classes") and hasattr(data, "dataset"):  # a `Subset`, as of `random_split`
+        data = data.dataset
+    return getattr(data, "classes", None)
 
 
 def _to_shares(image: Tensor) -> Tensor:
@@ -84,7 +106,7 @@ def _levels(image: Any, row: int) -> np.ndarray:
         if not (np.abs(scaled - scaled.round()) < 1e-2).all() or scaled.min() < 0 or scaled.max() > 255:
             raise InputError(
                 f"image {row} holds {levels.min():g} to {levels.max():g}, not n/255 for grey levels n from 0 to 255: "
-                "take the data set without Normalize"
+                "take the data set without Normalize, and resize before ToTensor"
             )
         levels = scaled.round().astype(np.uint8)
     if levels.dtype != np.uint8 or levels.ndim not in (2, 3):

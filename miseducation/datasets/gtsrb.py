@@ -4,42 +4,40 @@ Stallkamp, Schlipsing, Salmen, Igel: Man vs. computer: Benchmarking machine lear
 recognition, 2012, https://doi.org/10.1016/j.neunet.2012.02.016
 """
 
-import csv
 import io
-import re
+import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
-from typing import ClassVar, Literal, NamedTuple, final
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar, Literal, final
 
 import numpy as np
 from PIL import Image
 from pydantic import Field
 
 from miseducation.dataset import Dataset, clean
-from miseducation.dataset.picture_files import in_threads
+from miseducation.dataset.names import shown
+from miseducation.dataset.picture_files import FORMATS, decode, in_threads
+from miseducation.datasets import Fetched, record
+from miseducation.datasets.origins import gtsrb_trees
 from miseducation.datasets.origins.boxes import corners
 from miseducation.datasets.origins.downloads import download
+from miseducation.datasets.origins.gtsrb_tables import Row, rows, shares
+from miseducation.datasets.origins.gtsrb_trees import CLASSES_TABLE, TABLE
 from miseducation.datasets.origins.originals import Files, Originals, Places
+from miseducation.errors import InputError
+from miseducation.project import own_files
 
 # As in torchvision.datasets.GTSRB, which keeps them inside a method; the publisher states no SHA-256.
 ADDRESS = "https://sid.erda.dk/public/archives/daaeac0d7ce1152aea9b61d9f1e19370/"
 TRAINING = {"online": "GTSRB-Training_fixed.zip", "final": "GTSRB_Final_Training_Images.zip"}
 TEST, TEST_TABLE = "GTSRB_Final_Test_Images.zip", "GTSRB_Final_Test_GT.zip"
 LARGEST = 400_000_000  # bytes that none of them exceeds
-TABLE = re.compile(r"(.*/)?GT-\d{5}\.csv")  # one per class, beside its images
-
-
-class Row(NamedTuple):
-    """A line of a table: which member of the archive, its class, and the sign's x1, y1, x2, y2 in pixels."""
-
-    name: str
-    label: int
-    box: list[int]
 
 
 @final
 class Gtsrb(Originals):
-    """GTSRB from your own folder, else from its authors' archive. Images of all sizes are stretched to one."""
+    """GTSRB from your own folder, packed or not, else from its authors' archive. Images are stretched to one size."""
 
     TITLE = "GTSRB"
     ORIGIN = "https://doi.org/10.1016/j.neunet.2012.02.016"
@@ -66,41 +64,89 @@ class Gtsrb(Originals):
     )
     side: int = Field(32, ge=1, le=1024, description="height and width of the images, 1 to 1024 pixels")
 
+    def fetch(self) -> Fetched:
+        root = self.folder and own_files.locate(self.folder)
+        if not root or not root.is_dir() or all((root / name).is_file() for name in self.checksums()):
+            return super().fetch()
+        try:
+            names = gtsrb_trees.listing(root)
+            tree = gtsrb_trees.find(names, self.training)
+            return self._unpacked(root, names, tree) if tree else super().fetch()
+        except InputError:
+            raise
+        except (OSError, ValueError) as error:
+            raise InputError(f"params.yaml: {self.key()}.folder = {str(self.folder)!r}: {error}") from None
+
     def parse(self, files: Files) -> tuple[Dataset, Dataset]:
         with zipfile.ZipFile(io.BytesIO(files[TRAINING[self.training]])) as archive:
             tables = sorted(name for name in archive.namelist() if TABLE.fullmatch(name))
-            rows = [row for table in tables for row in _rows(archive.read(table), table.rpartition("/")[0] + "/")]
-            train = self._read(archive, rows, "training")
+            found = [_in(table.rpartition("/")[0], row) for table in tables for row in rows(archive.read(table))]
+            train = self._archived(archive, found, "training")
         with zipfile.ZipFile(io.BytesIO(files[TEST_TABLE])) as archive:
-            rows = list(_rows(archive.read("GT-final_test.csv"), "GTSRB/Final_Test/Images/"))
+            found = [_in("GTSRB/Final_Test/Images", row) for row in rows(archive.read(CLASSES_TABLE))]
         with zipfile.ZipFile(io.BytesIO(files[TEST])) as archive:
-            test = self._read(archive, rows, "test")
+            test = self._archived(archive, found, "test")
         return train, test
 
     def checksums(self) -> Mapping[str, str]:
         return {name: self.CHECKSUMS[name] for name in (TRAINING[self.training], TEST, TEST_TABLE)}
 
+    def read_folder(self, folder: Path) -> Files:
+        if files := super().read_folder(folder):
+            return files
+        trees = (
+            f"GTSRB/Final_Training and GTSRB/Final_Test with {CLASSES_TABLE}, or Train and Test with their .csv files"
+        )
+        raise ValueError(f"holds neither its archives ({', '.join(self.checksums())}) nor what was in them: {trees}")
+
     def sources(self) -> Places:
         return [(ADDRESS, lambda: download(ADDRESS, self.checksums().items(), LARGEST))]
 
-    def _read(self, archive: zipfile.ZipFile, rows: list[Row], what: str) -> Dataset:
+    def _archived(self, archive: zipfile.ZipFile, found: list[Row], what: str) -> Dataset:
         """Decodes the images in memory: nothing gets on the disk, whatever the members are called."""
 
-        def read(row: Row) -> tuple[np.ndarray, np.ndarray]:
+        def read(row: Row) -> tuple[np.ndarray, tuple[int, int]]:
             with Image.open(io.BytesIO(archive.read(row.name)), formats=["PPM"]) as image:
-                # The table's own width and height were off by one in an early edition.
-                scale = np.array([self.side / image.width, self.side / image.height] * 2)
                 resized = image.convert("RGB").resize((self.side, self.side), Image.Resampling.BILINEAR)
-            return np.asarray(resized), np.array(row.box) * scale
+                return np.asarray(resized), image.size
 
-        images = np.empty((len(rows), self.side, self.side, 3), np.uint8)
-        boxes = np.empty((len(rows), 4))
-        for i, found in enumerate(in_threads(read, rows, f"GTSRB, {what} images")):
-            images[i], boxes[i] = found
-        return clean(images, [row.label for row in rows], self.CLASSES, corners(boxes))
+        return self._stacked(read, found, what)
+
+    def _unpacked(self, root: Path, names: Sequence[str], tree: gtsrb_trees.Tree) -> Fetched:
+        """The user's own files: images of whatever kind and size, as they may have been scaled since."""
+        digest = own_files.digest(root)  # first, so that it tells what changes meanwhile
+        beside = {name: gtsrb_trees.contents(root / name) for name in tree.test if name == gtsrb_trees.BESIDE}
+        train, test = gtsrb_trees.read(root, names, tree)
+        if doubts := [*gtsrb_trees.doubts(tree, self.training, train, test)]:
+            warnings.warn(f"{self.key()}.folder {'; '.join(doubts)}", stacklevel=3)
+
+        def read(row: Row) -> tuple[np.ndarray, tuple[int, int]]:
+            try:
+                content = gtsrb_trees.contents(root / row.name)
+                image = decode(content, (self.side, self.side), colour=True)
+                with Image.open(io.BytesIO(content), formats=FORMATS) as file:
+                    return image, file.size
+            except ValueError as error:
+                raise ValueError(f"{shown(row.name)} {error}") from None
+
+        splits = self._stacked(read, train, "training"), self._stacked(read, test, "test")
+        source = record("the user's own files", "not known", beside)
+        source["sha256"] |= {"all files": digest}
+        source |= {"counted": {"train": len(train), "test": len(test)}, f"{self.key()}.folder": digest}
+        return Fetched(*splits, source)
+
+    def _stacked(
+        self, read: Callable[[Row], tuple[np.ndarray, tuple[int, int]]], found: list[Row], what: str
+    ) -> Dataset:
+        images, sizes = np.empty((len(found), self.side, self.side, 3), np.uint8), np.empty((len(found), 2))
+        for i, (image, size) in enumerate(in_threads(read, found, f"GTSRB, {what} images")):
+            images[i], sizes[i] = image, size
+        try:
+            boxes = shares(found, sizes) * self.side
+        except ValueError as error:
+            raise ValueError(f"holds {what} {error}") from None
+        return clean(images, [row.label for row in found], self.CLASSES, corners(boxes))
 
 
-def _rows(table: bytes, folder: str) -> Iterator[Row]:
-    for line in csv.DictReader(io.StringIO(table.decode()), delimiter=";", skipinitialspace=True):
-        box = [int(line[f"Roi.{edge}"]) for edge in ("X1", "Y1", "X2", "Y2")]
-        yield Row(folder + line["Filename"], int(line["ClassId"]), box)
+def _in(folder: str, row: Row) -> Row:
+    return row._replace(name=f"{folder}/{row.name}")

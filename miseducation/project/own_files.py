@@ -1,11 +1,12 @@
 """The user's own files, which knobs name by a path: where they are, and whether they are still what they were.
 
-DVC watches the files that `dvc.yaml` names. It cannot watch a path that stands in a knob, so what a stage makes of such
-files holds their digest, lest two triggers make one result: `data/raw` in `source.json`, of `datasets.<name>.path`;
-`data/poisoned` in columns of `test_manifest.csv`, of all paths in `attacks.<name>`; a study in `own_files.json`, of its
-attacks'. The stage `track` compares the digests with the files of the day.
+DVC watches the files that `dvc.yaml` names. It cannot watch a path that stands in a knob, so what a stage makes of
+such files holds their digest, lest two triggers make one result: `data/raw` in `source.json`, of
+`datasets.<name>.path` and of an unpacked `datasets.gtsrb.folder`; `data/poisoned` in columns of `test_manifest.csv`,
+of all paths in `attacks.<name>`; a study in `own_files.json`, of its attacks'. The stage `track` compares the digests
+with the files of the day.
 
-The original files in `datasets.<name>.folder` have to match a checksum whenever they are read, and are only located.
+Other original files in `datasets.<name>.folder` have to match a checksum whenever they are read, and are only located.
 """
 
 import csv
@@ -23,8 +24,8 @@ from miseducation.errors import InputError
 from miseducation.project.messages import cut
 
 KEY = "own_files"  # of the digest in source.json
-# Left behind by file managers and archive programs; not the user's own. So is whatever begins with a dot.
-LITTER = {"thumbs.db", "desktop.ini", "__macosx"}
+# Left behind by file managers, archivers and network disks; not the user's own. So is whatever begins with a dot.
+LITTER = {"thumbs.db", "desktop.ini", "__macosx", "@eadir"}
 MOST = 2_000_000  # files of a data set
 LARGEST = 10**11  # bytes of a file: a hole of more, which takes no place, is read for many minutes
 MOST_AGAIN = 10_000  # folders that are come to by another way than the first

@@ -136,3 +136,70 @@ MAKERS: dict[str, Make] = {
     "folder": make_folder,
     "gtsrb": make_gtsrb,
 }
+
+
+# GTSRB unpacked: white signs on black, so that the pictures themselves tell where the boxes are.
+SIGN_FIELDS = ("Width", "Height", "Roi.X1", "Roi.Y1", "Roi.X2", "Roi.Y2", "ClassId")
+
+
+def sign(label: int) -> tuple[np.ndarray, tuple[int, ...]]:
+    """The picture of a class, each of another size, and its fields in a table: `SIGN_FIELDS`."""
+    height, width = 25 + label, 67 - label
+    x1, y1, x2, y2 = 5 + label % 7, 6, width - 5, height - 6 - label % 5
+    image = np.zeros((height, width, 3), np.uint8)
+    image[y1:y2, x1:x2] = 255
+    return image, (width, height, x1, y1, x2, y2, label)
+
+
+def sign_table(rows: list[tuple[str, int]], name: str, delimiter: str = ";") -> bytes:
+    """A table of files, each with its class; `name` is the column that names them: Filename comes first, Path last."""
+    place = 0 if name == "Filename" else len(SIGN_FIELDS)
+    lines = [[*SIGN_FIELDS], *([*map(str, sign(label)[1])] for _, label in rows)]
+    for line, entry in zip(lines, [name, *(file for file, _ in rows)], strict=True):
+        line.insert(place, entry)
+    return "".join(delimiter.join(line) + "\r\n" for line in lines).encode()
+
+
+def authors_tree(training: str = "GTSRB/Final_Training/Images", suffix: str = "ppm") -> Files:
+    """What the authors' archives unpack to, by name: a test image per class, and two to learn from (online: one)."""
+    kind, test = {"ppm": "PPM", "png": "PNG"}[suffix], "GTSRB/Final_Test/Images"
+    of_each = 2 if "Final" in training else 1
+    files: Files = {"GTSRB/Readme-Images.txt": b"Welcome", f"{test}/GT-final_test.test.csv": b"Filename;Width\r\n"}
+    tests = [(f"{label * 7 % 43:05}", label) for label in range(43)]
+    for name, label in tests:
+        files |= {f"{test}/{name}.{suffix}": picture(sign(label)[0], kind)}
+        names = [f"00000_0000{i}" for i in range(of_each)]
+        files |= {f"{training}/{label:05}/{each}.{suffix}": picture(sign(label)[0], kind) for each in names}
+        table = sign_table([(f"{each}.ppm", label) for each in names], "Filename")
+        files[f"{training}/{label:05}/GT-{label:05}.csv"] = table
+    return files | {f"{test}/GT-final_test.csv": sign_table([(f"{n}.ppm", label) for n, label in tests], "Filename")}
+
+
+def torchvision_tree() -> Files:
+    """What torchvision leaves in `gtsrb`, but for the archives."""
+    files = authors_tree("GTSRB/Training")
+    return {
+        name if not name.endswith("GT-final_test.csv") else "GT-final_test.csv": content
+        for name, content in files.items()
+    }
+
+
+def tables_tree(side: int | None = None) -> Files:
+    """The tree of `Train.csv` and `Test.csv`; all pictures are scaled to one side if there is one."""
+    train = [(f"Train/{label}/{label:05}_00000_0000{i}.png", label) for label in range(43) for i in range(2)]
+    test = [(f"Test/{label * 7 % 43:05}.png", label) for label in range(43)]
+    files = {"Train.csv": sign_table(train, "Path", ","), "Test.csv": sign_table(test, "Path", ",")}
+    files |= {"Meta.csv": b"Path,ClassId,ShapeId,ColorId,SignId\r\nMeta/0.png,0,1,0,3.1\r\n", "Meta/0.png": b"a face"}
+    for name, label in train + test:
+        image = Image.fromarray(sign(label)[0])
+        image = image.resize((side, side), Image.Resampling.BILINEAR) if side else image
+        files[name] = picture(np.asarray(image), "PNG")
+    return files
+
+
+def lay_out(folder: Path, files: Files) -> Path:
+    """Writes files by their names below a folder, which it returns."""
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder

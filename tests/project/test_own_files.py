@@ -24,7 +24,7 @@ SetParams = Callable[[str, Any], None]
 @pytest.fixture
 def files(in_folder: Path, set_params: SetParams) -> Path:
     """The files in `own`, and a `data/raw` that was made from them."""
-    for name in ("a/1.png", "b/2.png", "b/.hidden", "b/Thumbs.db"):
+    for name in ("a/1.png", "b/2.png", "b/.hidden", "b/Thumbs.db", "b/@eaDir/2.png"):
         (in_folder / "own" / name).parent.mkdir(parents=True, exist_ok=True)
         (in_folder / "own" / name).write_text(name)
     set_params("datasets.folder.path", "own")
