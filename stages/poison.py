@@ -8,6 +8,7 @@ from miseducation.attacks import AttackSection, attack, channel
 from miseducation.check import check_params
 from miseducation.dataset.disk import load_raw, save_poisoned, save_triggered
 from miseducation.poisoning import label_maps
+from miseducation.poisoning.poison import check_dose
 from miseducation.project import command, own_files
 from miseducation.project.params import read, read_seed
 
@@ -26,7 +27,7 @@ def main() -> None:
 
         surrogate = Surrogate.load(MODELS / section.surrogate)
 
-    rows, poisoned, roles = chosen.poison_rows(
+    poison = chosen.poison_rows(
         train,
         rate=section.rate,
         label_map=label_map,
@@ -36,12 +37,16 @@ def main() -> None:
         channel=channel(section.channel),
         surrogate=surrogate,
     )
+    if chosen.has_trigger:
+        check_dose(poison, label_map, section.rate, len(train))
+    rows, poisoned, roles = poison
     triggered = chosen.trigger(test, label_map=label_map)
     save_poisoned(POISONED, rows, poisoned, roles=roles, added=section.mode == "add")
     save_triggered(POISONED, *triggered, digests)
     done = {"replace": "changed", "add": "added to"}[section.mode]
     counts = ", ".join(f"{(roles == role).sum()} {role}" for role in dict.fromkeys(["poison", *roles.tolist()]))
-    print(f"{section.name}: rows {done} {len(train)} training rows: {counts}")
+    relabelled = f"; {poison.relabelled or 'none'} with another label" if len(rows) else ""
+    print(f"{section.name}: rows {done} {len(train)} training rows: {counts}{relabelled}")
 
 
 if __name__ == "__main__":

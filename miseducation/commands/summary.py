@@ -31,7 +31,8 @@ def table(scores: dict[str, Any], intervals: dict[str, list[float]]) -> str:
     if outvoted := scores["intended_rows"] - scores["poisoned_rows"]:
         counts.append(f"of {scores['intended_share']:.2%} intended: {outvoted} were outvoted")
     counts += [f"and {scores[f'{role}_rows']} {role} rows" for role in ("cover", "noise") if scores[f"{role}_rows"]]
-    lines = [f"{', '.join(counts)}\n", f"{'':24} {'score':>8}  95 % interval"]
+    changed = f"; {scores['relabelled_rows'] or 'none'} with another label" if scores["poisoned_rows"] else ""
+    lines = [f"{', '.join(counts)}{changed}\n", f"{'':24} {'score':>8}  95 % interval"]
     for name in filter(scores.__contains__, MEANING):
         low, high = intervals[name]
         lines.append(f"{name:24} {scores[name]:8.2%}  {low:7.2%} to {high:7.2%}   {MEANING[name]}")

@@ -22,6 +22,8 @@ class LabelMap:
     """What an attacker wants of whom.
 
     Attributes:
+        needs: The knobs that the map reads.
+        relabels: Whether it gives training rows another label than their own.
         target: The label wanted, 0 to classes - 1; None where the map needs none.
         source: The label attacked, 0 to classes - 1; None where the map needs none.
         classes: The number of classes, K, 2 or more.
@@ -31,6 +33,7 @@ class LabelMap:
     """
 
     needs: ClassVar[tuple[str, ...]] = ("target",)
+    relabels: ClassVar[bool] = True
 
     target: int | None = None
     source: int | None = None
@@ -96,6 +99,8 @@ class OneToOne(LabelMap):
 @final
 class CleanLabel(LabelMap):
     """Only images of the target class are touched and their labels stay true (Turner et al. 2019)."""
+
+    relabels: ClassVar[bool] = False
 
     def poisonable(self, labels: np.ndarray) -> np.ndarray:
         return labels == self.target

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from math import isqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +27,14 @@ class Poison(NamedTuple):
     rows: np.ndarray
     data: Dataset
     roles: np.ndarray
+
+    @property
+    def relabelled(self) -> int:
+        """How many rows have another label than their true one: all that teach, where the label map changes labels.
+
+        All-to-one poison is drawn from all classes, so a share of it shows the target anyway.
+        """
+        return int((self.data.labels != self.data.true_labels).sum())
 
     def laid_over(self, clean: Dataset | Dataset[Images], mode: Mode) -> Dataset[Images]:
         """The whole training set as the victim gets it; nothing is copied."""
@@ -59,6 +68,26 @@ def relabel(
     if channel is not None:
         roles[~channel.passes(goal == chosen.labels, len(chosen.classes), channel_rng)] = "outvoted"
     return np.where(roles == "poison", goal, chosen.labels), roles
+
+
+def check_dose(poison: Poison, label_map: LabelMap, rate: float, clean_rows: int) -> None:
+    """Warns if, at a rate above 0, fewer rows teach the trigger than a model learns a small one from.
+
+    Those are the rows with another label or, where the label map changes none, the poisoned ones. Measured with `cnn`
+    and the pixel of `badnets`, half success took about 8 of 100 and of 300 digits, 10 of 1,437, 30 of 5,000 images of
+    MNIST and 100 of 60,000: it grows about as their root. Half the rows below which this warns taught 0 to 51 %.
+    Triggers all over the image may take fewer, clean labels take more.
+    """
+    poisoned, outvoted = (int((poison.roles == role).sum()) for role in ("poison", "outvoted"))
+    least = max(10, isqrt(clean_rows) // 4)
+    if rate and (poison.relabelled if label_map.relabels else poisoned) < least:
+        told = f", {poison.relabelled} of them with another label" if label_map.relabels else ""
+        told += f" ({outvoted} more were outvoted)" if outvoted else ""
+        warnings.warn(
+            f"params.yaml: attack.rate = {rate:g} makes {poisoned} poisoned rows{told}: "
+            f"fewer than {least} seldom teach a model a small trigger",
+            stacklevel=2,
+        )
 
 
 def check_relabels(chosen: Dataset, label_map: LabelMap, attack: str) -> None:

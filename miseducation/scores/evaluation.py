@@ -50,13 +50,17 @@ def headline(
 
 
 def counts(manifest: pd.DataFrame, clean_rows: int) -> dict[str, float]:
-    """How many rows a manifest names. `intended` ones include those whose wrong label did not last."""
+    """How many rows a manifest names. `intended` ones include those whose wrong label did not last.
+
+    `relabelled` ones have another label than the true one: not those of the poisoned that show the class wanted anyway.
+    """
     rows = clean_rows + int(manifest["added"].sum())
     roles = {role: int((manifest["role"] == role).sum()) for role in ("poison", "outvoted", "cover", "noise")}
     intended = roles["poison"] + roles["outvoted"]
     return {
         "poisoned_rows": roles["poison"],
         "poisoned_share": roles["poison"] / rows,
+        "relabelled_rows": int((manifest["label"] != manifest["true_label"]).sum()),
         "intended_rows": intended,
         "intended_share": intended / rows,
         "cover_rows": roles["cover"],

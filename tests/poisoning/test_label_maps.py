@@ -51,6 +51,11 @@ def test_goals_are_classes_and_no_attackable_row_is_there_already(labels: np.nda
     assert (goal[attackable] != labels[attackable]).all()
 
 
+def test_a_map_relabels_if_it_wants_another_label_of_a_row_that_may_be_poisoned(label_map: LabelMap) -> None:
+    goal = label_map.goal(LABELS, np.random.default_rng(0))
+    assert (goal != LABELS)[label_map.poisonable(LABELS)].any() == label_map.relabels
+
+
 def test_the_source_is_one_class_alone_wherever_the_target_is() -> None:
     for target in (0, 3):
         label_map = label_maps.OneToOne(target=target, source=2, classes=4)

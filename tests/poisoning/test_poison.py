@@ -1,16 +1,19 @@
 """What the learner is told of the rows that an attacker took, and whether anything shows."""
 
 import inspect
+import warnings
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from miseducation.dataset import Dataset, clean
 from miseducation.errors import InputError
 from miseducation.poisoning.channels import Channel
 from miseducation.poisoning.label_maps import AllToOne, CleanLabel, Random
-from miseducation.poisoning.poison import Poison, check_relabels, check_visible, relabel
+from miseducation.poisoning.poison import Poison, check_dose, check_relabels, check_visible, relabel
 
 ALL_TO_ONE = AllToOne(target=1, classes=4)
 
@@ -87,6 +90,51 @@ def test_poison_lies_over_the_clean_rows_or_follows_them(mode: Any) -> None:
     assert laid.labels.tolist() == expected.tolist()
     assert np.flatnonzero(np.asarray(laid.images)[:, 0, 0, 0] == 9).tolist() == places
     assert np.flatnonzero(laid.poisoned).tolist() == places
+
+
+def dosed(**counts: int) -> Poison:
+    """So many rows of each role; `relabelled` are those of the poison that another label was given."""
+    relabelled = counts.pop("relabelled", 0)
+    roles = np.repeat(list(counts), list(counts.values()))
+    labels = np.where(np.cumsum(roles == "poison") <= relabelled, roles == "poison", 0).astype(np.int64)
+    images = np.zeros((len(roles), 2, 2, 1), np.uint8)
+    data = Dataset(images, labels, np.zeros_like(labels), np.ones(len(roles), bool), ("a", "b"))
+    return Poison(np.arange(len(roles)), data, roles)
+
+
+@settings(max_examples=50)
+@given(st.integers(0, 30), st.integers(0, 30), st.integers(0, 30), st.integers(0, 30))
+def test_rows_with_another_label_are_counted(relabelled: int, like: int, outvoted: int, cover: int) -> None:
+    poison = dosed(outvoted=outvoted, poison=relabelled + like, cover=cover, relabelled=relabelled)
+    assert poison.relabelled == relabelled
+
+
+@pytest.mark.parametrize(
+    ("clean_rows", "least"),
+    [(1, 10), (96, 10), (1437, 10), (1935, 10), (1936, 11), (5000, 17), (60_000, 61), (100_000, 79)],
+)
+def test_too_few_rows_to_learn_from_are_told(clean_rows: int, least: int) -> None:
+    one, none = AllToOne(target=1, classes=2), CleanLabel(target=0, classes=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_dose(dosed(poison=least, relabelled=least), one, 0.1, clean_rows)
+        check_dose(dosed(poison=least), none, 0.1, clean_rows)
+        check_dose(dosed(cover=5), one, 0, clean_rows)
+        check_dose(dosed(), none, 0, clean_rows)
+    seldom = f": fewer than {least} seldom teach a model a small trigger$"
+    few = least - 1
+    for poison, label_map, message in (
+        (dosed(poison=90, relabelled=few, cover=50), one, f"90 poisoned rows, {few} of them with another label"),
+        (
+            dosed(poison=90, outvoted=80),
+            one,
+            r"90 poisoned rows, 0 of them with another label \(80 more were outvoted\)",
+        ),
+        (dosed(outvoted=90), one, r"0 poisoned rows, 0 of them with another label \(90 more were outvoted\)"),
+        (dosed(poison=few, cover=50, outvoted=2), none, rf"{few} poisoned rows \(2 more were outvoted\)"),
+    ):
+        with pytest.warns(UserWarning, match=f"^params.yaml: attack.rate = 0.05 makes {message}{seldom}"):
+            check_dose(poison, label_map, 0.05, clean_rows)
 
 
 def test_an_attack_on_labels_alone_must_change_one() -> None:

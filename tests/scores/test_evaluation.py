@@ -168,14 +168,16 @@ def test_a_class_without_test_rows_has_a_row_all_the_same() -> None:
 
 
 def manifest(added: bool, **roles: int) -> pd.DataFrame:
-    """So many rows of each role, mixed."""
+    """So many rows of each role, mixed; the second half of the poison shows the class wanted anyway."""
     names = np.random.default_rng(0).permutation(np.repeat(list(roles), list(roles.values())))
-    return pd.DataFrame({"role": names, "added": np.full(len(names), added)})
+    relabelled = (names == "poison") & (np.cumsum(names == "poison") <= roles.get("poison", 0) // 2)
+    labels = {"true_label": np.full(len(names), 1), "label": np.where(relabelled, 2, 1)}
+    return pd.DataFrame({"role": names, "added": np.full(len(names), added), **labels})
 
 
 def test_the_rows_of_each_role_are_counted() -> None:
     rows = manifest(added=False, poison=7, outvoted=4, cover=3, noise=5)
-    expected = {"poisoned_rows": 7, "intended_rows": 11, "cover_rows": 3, "noise_rows": 5}
+    expected = {"poisoned_rows": 7, "relabelled_rows": 3, "intended_rows": 11, "cover_rows": 3, "noise_rows": 5}
     assert evaluation.counts(rows, 40) == {**expected, "poisoned_share": 7 / 40, "intended_share": 11 / 40}
     added = evaluation.counts(rows.assign(added=True), 40)
     assert added == {**expected, "poisoned_share": 7 / 59, "intended_share": 11 / 59}, "of all that is learnt from"

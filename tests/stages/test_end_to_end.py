@@ -70,6 +70,7 @@ def test_repro_makes_the_documented_files(reproduced: Project) -> None:
         "clean_accuracy_drop",
         "poisoned_rows",
         "poisoned_share",
+        "relabelled_rows",
         "intended_rows",
         "intended_share",
         "cover_rows",
@@ -93,6 +94,7 @@ def test_repro_makes_the_documented_files(reproduced: Project) -> None:
 def test_the_attack_works_and_the_accuracy_stays(reproduced: Project) -> None:
     got = scores(reproduced)
     assert got["poisoned_rows"] == 29  # 2 % of 1,437
+    assert got["relabelled_rows"] == 28, "one shows an 8 anyway"
     assert got["clean_accuracy"] > 0.93
     assert got["attack_success_rate"] > 0.9
     assert got["false_trigger_rate"] < 0.05
