@@ -4,6 +4,8 @@ PYTHON ?= python3
 PORT ?= 5000
 MODE ?= short
 ENGINE ?= joblib
+# GTSRB=… is a folder with your own copy.
+SETTINGS = $(if $(GTSRB),-S "datasets.gtsrb.folder='$(GTSRB)'")
 
 ifneq ($(words $(VENV)),1)
 $(error VENV = $(VENV) has a space, which make does not allow there)
@@ -37,7 +39,7 @@ no-scm: $(VENV)/.installed
 	@find dvc.lock pipelines/*/dvc.lock .dvc/tmp/rwlock -empty -delete 2>/dev/null || true  # DVC was killed while it wrote them
 
 scenario: $(VENV)/.installed  ## Run a named set of parameters as an experiment: make scenario NAME=street-signs
-	@$(BIN)/python -m miseducation.commands.scenario $(NAME)
+	@$(BIN)/python -m miseducation.commands.scenario $(NAME) $(SETTINGS)
 
 study: no-scm $(if $(filter ray,$(ENGINE)),$(VENV)/.installed-ray)  ## Many models and a question: make study NAME=dose; ENGINE=ray RAY_ADDRESS=… on a cluster
 	@$(BIN)/python -m miseducation.commands.studies $(NAME)
@@ -71,12 +73,13 @@ article: $(VENV)/.installed  ## The README's table: 1 % and 5 % poison, seeds 1 
 	$(BIN)/python -m benchmarks.article
 
 scenarios: $(VENV)/.installed  ## The README's other table: four scenarios, seeds 1 to 5, as twenty DVC experiments
-	$(BIN)/python -m benchmarks.scenarios
+	$(BIN)/python -m benchmarks.scenarios $(NAME) $(SETTINGS)
 
 bench: $(VENV)/.installed-bench  ## Measure speed beside others' and the machine's own: minutes, with MODE=full hours
 	$(BIN)/dvc repro --quiet poison
 	$(BIN)/python -m benchmarks.machine
 	$(BIN)/python -m benchmarks.training --mode $(MODE)
+	CIFAR10="$(CIFAR10)" GTSRB="$(GTSRB)" $(BIN)/python -m benchmarks.photographs
 	$(BIN)/python -m benchmarks.pipeline --mode $(MODE)
 	$(BIN)/python -m benchmarks.sweep --mode $(MODE)
 	$(BIN)/python -m benchmarks.growth --mode $(MODE)

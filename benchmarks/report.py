@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks import growth, pipeline, sweep, training
+from benchmarks import growth, photographs, pipeline, sweep, training
 from benchmarks.tables import markdown, number
 from miseducation.project.files import replacing
 
@@ -27,6 +27,7 @@ def roofline(frame: pd.DataFrame) -> str:
 SECTIONS: dict[str, Callable[[pd.DataFrame], str]] = {
     "machine": markdown,
     "training": training.table,
+    "photographs": photographs.table,
     "pipeline": pipeline.table,
     "sweep": sweep.table,
     "growth": growth.table,

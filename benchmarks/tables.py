@@ -1,5 +1,6 @@
 """Small Markdown tables out of data frames."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,3 +45,11 @@ def spread(values: pd.Series, digits: int | None = None) -> str:
     show = number if digits is None or values.isna().all() else lambda value: f"{value:.{digits}f}"
     median, low, high = show(values.median()), show(values.min()), show(values.max())
     return median if low == high else f"{median} ({low} - {high})"
+
+
+def renew(path: Path, results: pd.DataFrame, column: str) -> None:
+    """Writes results to a CSV file, in place of its rows with the same values in a column; others stay, behind them."""
+    if path.is_file():
+        earlier = pd.read_csv(path)
+        results = pd.concat([results, earlier[~earlier[column].isin(results[column])]])
+    results.to_csv(path, index=False, lineterminator="\n")

@@ -60,13 +60,16 @@ def plan(repeats: dict[str, int]) -> list[Task]:
     ]
 
 
-def run(task: Task, mode: str, jobs: int) -> dict[str, Any]:
-    """Trains one model in a process of its own; in short mode the others are stopped after one epoch."""
+def run(task: Task, mode: str, jobs: int, folder: Path | None = None) -> dict[str, Any]:
+    """Trains one model in a process of its own; in short mode the others are stopped after one epoch.
+
+    The data are those of this project, or of the copy in a folder.
+    """
     command = [sys.executable, "-m", "benchmarks.contestants", task.contestant, task.model, "--seed", str(task.seed)]
     if mode == "short" and task.contestant not in OURS:
         command += ["--epochs", "1"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(task[:2])}, seed {task.seed}:\n{done.stderr}")
     return {"mode": mode, "jobs": jobs, **json.loads(done.stdout.splitlines()[-1])}

@@ -8,7 +8,7 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,17 +41,26 @@ def settings(scenario: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]
     return {key: value for key, value in wanted.items() if value != known[key]}
 
 
-def command(name: str, changes: dict[str, Any]) -> list[str]:
-    """The DVC command that runs an experiment of this name with these parameters."""
-    options = [part for key, value in changes.items() for part in ("-S", f"{key}={_plain(value)}")]
-    return ["dvc", "exp", "run", "--temp", "--name", name, *options]
+def command(name: str, changes: dict[str, Any], own: Sequence[str] = ()) -> list[str]:
+    """The DVC command that runs an experiment of this name with these parameters.
+
+    Args:
+        name: The experiment's.
+        changes: Values by key.
+        own: The user's settings, `key=value` as DVC takes them; they have the last word.
+    """
+    kept = changes.keys() - {setting.partition("=")[0] for setting in own}
+    settings = [*(f"{key}={_plain(value)}" for key, value in changes.items() if key in kept), *own]
+    return ["dvc", "exp", "run", "--temp", "--name", name, *(part for each in settings for part in ("-S", each))]
 
 
-def run(name: str, changes: dict[str, Any], *, quiet: bool = False) -> tuple[dict[str, Any], dict[str, list[float]]]:
+def run(
+    name: str, changes: dict[str, Any], own: Sequence[str] = (), *, quiet: bool = False
+) -> tuple[dict[str, Any], dict[str, list[float]]]:
     """Runs an experiment beside the work tree. If it ends well, it replaces an earlier one of this name and commit.
 
     What that one computed stays in DVC's cache, and its run in MLflow. If `quiet`, what the stages print is only shown
-    if one fails.
+    if one fails. For the other arguments see `command`.
 
     Returns:
         Its scores and their intervals, as in `metrics/evaluation.json` and `metrics/intervals.json`.
@@ -66,7 +75,7 @@ def run(name: str, changes: dict[str, Any], *, quiet: bool = False) -> tuple[dic
     try:
         if earlier:
             _run(["dvc", "exp", "remove", name], quiet=quiet)
-        _run(command(name, changes), quiet=quiet)
+        _run(command(name, changes, own), quiet=quiet)
         commit = experiments().get((start, name))
         if not commit:
             raise InputError(f"DVC ran the experiment {name}, but did not keep it; above it may say why")
@@ -83,15 +92,23 @@ def run(name: str, changes: dict[str, Any], *, quiet: bool = False) -> tuple[dic
     return scores, intervals
 
 
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Gives a command line DVC's option for parameters of one's own; they are in `settings` afterwards."""
+    told = "changes a parameter, whatever the scenario says; as of dvc exp run"
+    parser.add_argument("-S", dest="settings", action="append", default=[], metavar="key=value", help=told)
+
+
 def main() -> None:
     """Reads `scenarios/<name>.yaml` and `params.yaml`; prints the commands, runs them, and prints the scores."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", nargs="?", default="", help="a file of scenarios, without .yaml")
-    name = parser.parse_args().name
+    add_settings(parser)
+    given = parser.parse_args()
+    name = given.name
     if name not in names():
-        given = f"{name!r} is unknown" if name else "NAME=… is missing"
-        raise InputError(f"{given}; the scenarios are:\n" + "\n".join(map(_describe, names())))
-    scores, intervals = run(name, settings(read_all(SCENARIOS / f"{name}.yaml"), read_all()))
+        wrong = f"{name!r} is unknown" if name else "NAME=… is missing"
+        raise InputError(f"{wrong}; the scenarios are:\n" + "\n".join(map(_describe, names())))
+    scores, intervals = run(name, settings(read_all(SCENARIOS / f"{name}.yaml"), read_all()), given.settings)
     print(f"\n{name}: {table(scores, intervals)}\n")
     print("Compare with others: `make ui` (MLflow) or `dvc exp show` (terminal).")
     print(f"Bring its parameters, pictures and models into the work tree: dvc exp apply {name}")

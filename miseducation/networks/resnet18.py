@@ -16,7 +16,7 @@ from miseducation.networks import Network
 class ResNet18(Network):
     """torchvision's, untrained, with the usual stem for small images: a 3×3 convolution, neither stride nor pooling.
 
-    About 200 times the arithmetic of `cnn`: for a GPU, or for patience.
+    Some 500 times the arithmetic of `cnn`: for a GPU, or for patience.
     """
 
     def __init__(self, shape: tuple[int, int, int], classes: int) -> None:

@@ -1,6 +1,6 @@
 """The training loop: network, data and knobs in; trained network and history out. No files, no tracking."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -10,6 +10,7 @@ from torch.optim.adam import adam
 from miseducation.dataset import Dataset, Images
 from miseducation.networks import Network
 from miseducation.training import batches, distributed
+from miseducation.training.augment import Augment
 
 WARM_UP = 0.2  # share of the steps in which the learning rate rises
 ADAM: dict[str, Any] = {"beta1": 0.9, "beta2": 0.99, "eps": 1e-8, "weight_decay": 0.0}
@@ -44,12 +45,15 @@ def one_cycle(done: float) -> float:
 class Adam:
     """Adam (Kingma and Ba 2015, arXiv:1412.6980) for some weights, by torch's own function for a step.
 
+    With a decay it is AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101): weights shrink by this share of the
+    learning rate at each step, but for single vectors, which shift and scale.
+
     The class `torch.optim.Adam` does the same, but imports torch's compiler when the first one is made, for a second,
     and takes three times as long for a step as small as ours.
     """
 
-    def __init__(self, weights: Sequence[torch.Tensor]) -> None:
-        self.weights = list(weights)
+    def __init__(self, weights: Sequence[torch.Tensor], decay: float = 0) -> None:
+        self.weights, self.decay = list(weights), decay
         self.means = [torch.zeros_like(weight) for weight in weights]
         self.squares = [torch.zeros_like(weight) for weight in weights]
         # Where torch wants them: on a CUDA device's side, else on the CPU's.
@@ -63,6 +67,10 @@ class Adam:
             gradient if gradient.stride() == weight.stride() else torch.empty_like(weight).copy_(gradient)
             for weight, gradient in zip(self.weights, gradients, strict=True)
         ]
+        if self.decay:
+            for weight in self.weights:
+                if weight.ndim > 1:
+                    weight.mul_(1 - learning_rate * self.decay)
         fused = all(weight.device.type in ("cpu", "cuda") for weight in self.weights)
         state = self.means, self.squares, list[torch.Tensor](), self.steps
         adam(self.weights, laid, *state, lr=learning_rate, fused=fused, amsgrad=False, maximize=False, **ADAM)
@@ -76,9 +84,11 @@ def fit(
     batch_size: int,
     learning_rate: float,
     label_smoothing: float,
+    weight_decay: float = 0,
     device: torch.device,
     precision: torch.dtype,
     rng: torch.Generator,
+    augment: Collection[str] = (),
     progress: Callable[[Epoch], None] = lambda _: None,
 ) -> list[Epoch]:
     """Trains `network` in place with Adam and a one-cycle learning rate; returns a row per epoch.
@@ -96,9 +106,11 @@ def fit(
         learning_rate: The peak of the cycle, above 0.
         label_smoothing: Share of each label that is spread over all classes (Szegedy et al. 2016, arXiv:1512.00567),
             0 to below 1.
+        weight_decay: Share of the learning rate by which weights shrink at each step, see `Adam`; 0 to 1.
         device: Where to compute; a rank's own.
         precision: float32, or bfloat16 for the convolutions and linear layers; the weights are float32 in any case.
-        rng: A CPU generator that draws the order of the rows.
+        rng: A CPU generator that draws the order of the rows; its seed draws what else is left to chance.
+        augment: How images are changed each time they are seen, flip and shift, see `training.augment`.
         progress: Called after each epoch.
 
     Raises:
@@ -109,10 +121,11 @@ def fit(
         raise ValueError(f"training takes at least {2 * ranks} rows, not {len(data)}")
     images, labels = batches.from_images(data.images, device), torch.tensor(data.labels, device=device)
     steps = max(1, min(round(len(data) / batch_size), len(data) // (2 * ranks)))
+    changed = Augment(augment, data.images.shape, seed=rng.initial_seed(), device=device)
     network.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     replica = distributed.replicate(network)
     weights = [weight for weight in network.parameters() if weight.requires_grad]
-    optimiser = Adam(weights)
+    optimiser = Adam(weights, weight_decay)
     history: list[Epoch] = []
     # Layers such as dropout draw from torch's global generator; it is put back afterwards.
     devices = [device] if device.type == "cuda" else []
@@ -121,11 +134,12 @@ def fit(
         for epoch in range(epochs):
             loss_sum, correct = torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device)
             order = torch.randperm(len(data), generator=rng).to(device)
+            changed.start_epoch()
             for step, batch in enumerate(order.tensor_split(steps)):
                 rows = batch.tensor_split(ranks)[rank]
                 wanted, share = labels[rows], len(rows) / len(batch)
                 with torch.autocast(device.type, precision, enabled=precision != torch.float32):
-                    logits = replica(images(rows)).float()
+                    logits = replica(changed(images(rows), rows)).float()
                 loss = cross_entropy(logits, wanted, label_smoothing=label_smoothing)
                 gradients = distributed.gradients(loss, weights, share)
                 optimiser.step(gradients, learning_rate * one_cycle((epoch + step / steps) / epochs))

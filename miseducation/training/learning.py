@@ -1,7 +1,7 @@
 """How one model is trained: the section `train` of `params.yaml`, and what it means."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -23,7 +23,18 @@ class TrainSection(Section):
     batch_size: int = Field(ge=2, le=1_000_000, description="rows per step, 2 to 1000000")
     learning_rate: float = Field(gt=0, le=10, description="peak of the one-cycle schedule, above 0, at most 10")
     label_smoothing: float = Field(ge=0, lt=1, description="share of a label spread over all classes, 0 to below 1")
+    weight_decay: float = Field(
+        0, ge=0, le=1, description="share of the learning rate by which weights shrink at each step (AdamW), 0 to 1"
+    )
+    augment: list[Literal["flip", "shift"]] = Field(
+        [], description="a list of changes to the images each time they are seen: flip, shift; [] for none"
+    )
     processes: int = Field(1, ge=1, le=1024, description="processes that share each batch, 1 to 1024")
+
+    @field_validator("augment")
+    @classmethod
+    def _whatever_the_order(cls, changes: list[str]) -> list[str]:
+        return sorted(set(changes))
 
     @field_validator("processes")
     @classmethod

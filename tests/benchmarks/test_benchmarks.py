@@ -198,6 +198,13 @@ def test_the_machine_is_described_without_its_name() -> None:
     )
 
 
+def test_only_the_rows_that_were_measured_again_are_renewed(tmp_path: Path) -> None:
+    path = tmp_path / "measured.csv"
+    tables.renew(path, pd.DataFrame({"of": ["a", "b", "b"], "score": [0.1, 0.30000000000000004, 0.2]}), "of")
+    tables.renew(path, pd.DataFrame({"of": ["a"], "score": [0.5], "more": [1]}), "of")
+    assert path.read_text() == "of,score,more\na,0.5,1.0\nb,0.30000000000000004,\nb,0.2,\n"
+
+
 def test_the_scenarios_table_has_means_and_spreads() -> None:
     rows = pd.DataFrame(0.5, index=range(2), columns=list(scenarios.SCORES))
     rows = rows.assign(scenario="signs", attack_success_rate=[0.5, 0.6], clean_accuracy=[0.9, 1.0])

@@ -84,6 +84,12 @@ def test_dvc_reads_values_as_they_are_meant(value: Any, tmp_path: Path) -> None:
     assert yaml.safe_load((tmp_path / "params.yaml").read_text()) == {"knob": value}
 
 
+def test_ones_own_settings_have_the_last_word() -> None:
+    own = ["attack.rate=0.1", "datasets.gtsrb.folder='../a b'"]
+    command = scenario.command("x", {"attack.rate": 0.05, "seed": 2}, own)
+    assert command[6:] == ["-S", "seed=2", "-S", own[0], "-S", own[1]]
+
+
 @pytest.mark.parametrize(("arguments", "message"), [(["x"], "'x' is unknown"), ([], "NAME=… is missing")])
 def test_an_unknown_name_lists_the_scenarios(
     arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch
@@ -209,8 +215,27 @@ def test_without_a_commit_to_start_from_there_is_one_line(tmp_path: Path) -> Non
     assert "Traceback" not in output
 
 
-def test_make_runs_it() -> None:
-    shown = subprocess.run(
-        ["make", "--dry-run", "scenario", "NAME=street-signs"], cwd=PROJECT, capture_output=True, text=True, check=True
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (["scenario", "NAME=street-signs"], "miseducation.commands.scenario street-signs"),
+        (["scenarios"], "benchmarks.scenarios"),
+        *(
+            ([target, "NAME=gtsrb", "GTSRB=../a b"], f"{module} gtsrb -S datasets.gtsrb.folder='../a b'")
+            for target, module in (
+                ("scenario", "miseducation.commands.scenario"),
+                ("scenarios", "benchmarks.scenarios"),
+            )
+        ),
+    ],
+)
+def test_make_runs_it(arguments: list[str], command: str) -> None:
+    shown = subprocess.run(["make", "--dry-run", *arguments], cwd=PROJECT, capture_output=True, text=True, check=True)
+    (line,) = (
+        line
+        for line in shown.stdout.splitlines()
+        if " -m miseducation.commands.scenario" in line or "scenarios" in line
     )
-    assert "python -m miseducation.commands.scenario street-signs" in shown.stdout
+    said = shlex.split(line.partition("python -m ")[2])
+    name, *options = command.split(" -S ")
+    assert said == [*name.split(), *(part for option in options for part in ("-S", option))]

@@ -147,7 +147,7 @@ def test_a_network_refuses_what_are_no_raw_images(name: str, batch: np.ndarray) 
 
 
 def test_an_unknown_network_is_refused() -> None:
-    with pytest.raises(InputError, match=r"train.network = 'rnn' is unknown; known networks: cnn, resnet18"):
+    with pytest.raises(InputError, match=r"train.network = 'rnn' is unknown; known networks: cnn, resnet18, resnet9"):
         networks.build("rnn", (28, 28, 1), 10, seed=0)
 
 

@@ -142,7 +142,7 @@ def small_project(folder: Path) -> Project:
         "only": ["sticker"],
         "attack": {"target": "speed-limit-50", "source": "stop"},
         "attacks": {"sticker": {"side": 0.3, "picture": "own.png"}},
-        "train": {"epochs": 2},
+        "train": {"epochs": 2, "augment": ["shift"]},
     }
     small = {
         "datasets": ["digits", "signs"],

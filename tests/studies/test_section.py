@@ -164,7 +164,7 @@ def test_a_bench_has_what_the_study_and_its_override_say(
         "only": ["badnets", "label_consistent"],
         "attack": {"target": 7, "cover": 0.1, "channel": "web"},
         "attacks": {"badnets": {"colour": 99}, "sig": {"delta": 1}},
-        "train": {"epochs": 3},
+        "train": {"epochs": 3, "augment": ["shift"]},
     }
     set_params("compute.device", "cpu")
     set_params("studies.mine", MINE | {"attacks": None, "overrides": {"digits": other}})
@@ -176,7 +176,7 @@ def test_a_bench_has_what_the_study_and_its_override_say(
     assert [arm.section.surrogate for arm in ready.arms] == ["none", "clean"]
     assert [arm.section.label_map for arm in ready.arms] == ["all-to-one", "clean-label"]
     assert (badnets.attackable == (ready.test.true_labels != 7)).all()
-    assert (ready.learning.epochs, ready.learning.batch_size) == (3, 160)
+    assert (ready.learning.epochs, ready.learning.batch_size, ready.learning.augment) == (3, 160, ["shift"])
     assert "auto" not in ready.compute.model_dump().values(), "workers may find other machines"
 
     set_params("studies.mine.overrides", {"digits": {"attack": {"source": 1}}})

@@ -66,6 +66,7 @@ def with_other_data(bench: Bench) -> Bench:
         with_other_data,
         lambda bench: with_names(bench, [*"0123456", "8", "7", "9"]),
         lambda bench: replace(bench, learning=bench.learning.model_copy(update={"epochs": 2})),
+        lambda bench: replace(bench, learning=bench.learning.model_copy(update={"augment": ["flip"]})),
         lambda bench: replace(bench, compute=bench.compute.model_copy(update={"threads": 2})),
         lambda bench: with_arm(bench, attack=BadNets(pixels=[(3, 3)], colour=254)),
         lambda bench: with_arm(bench, channel=Web()),

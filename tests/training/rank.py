@@ -47,9 +47,11 @@ def fitted(*, plain: bool) -> tuple[dict[str, Tensor], list[fitting.Epoch]]:
         batch_size=13,
         learning_rate=0.01,
         label_smoothing=0.1,
+        weight_decay=0.1,
         device=CPU,
         precision=torch.float32,
         rng=torch.Generator().manual_seed(1),
+        augment=["flip", "shift"],
     )
     return network.state_dict(), history
 

@@ -188,14 +188,19 @@ def laid_otherwise(gradient: Tensor) -> list[Tensor]:
     return [gradient, gradient.t().contiguous().t(), gaps, gradient[:1, :1].expand_as(gradient)]
 
 
+@pytest.mark.parametrize("decay", [0, 0.3])
 @pytest.mark.parametrize("scale", [1, 1e-8], ids=["usual", "tiny"])
 @pytest.mark.parametrize("layout", range(4))
-def test_adam_is_torchs_adam(layout: int, scale: float) -> None:
+def test_adam_is_torchs_adamw(layout: int, scale: float, decay: float) -> None:
+    """Of weights of several dimensions; single vectors do not shrink."""
     rng = torch.Generator().manual_seed(0)
-    ours, theirs = ([torch.ones(4, 3), torch.ones(5, 2)] for _ in range(2))
-    optimiser, reference = fitting.Adam(ours), torch.optim.Adam(theirs, betas=(0.9, 0.99))
+    ours, theirs = ([torch.ones(4, 3), torch.ones(5, 2), torch.ones(2, 3, 1), torch.ones(1, 6)[0]] for _ in range(2))
+    shrinking = {"params": theirs[:3], "weight_decay": decay}
+    reference = torch.optim.AdamW([shrinking, {"params": theirs[3:], "weight_decay": 0}], betas=(0.9, 0.99))
+    optimiser = fitting.Adam(ours, decay)
     for step in range(1, 6):
-        gradients = [laid_otherwise(scale * torch.randn(weight.shape, generator=rng))[layout] for weight in ours]
+        drawn = [scale * torch.randn(weight.shape, generator=rng) for weight in ours]
+        gradients = [laid_otherwise(each)[layout] if each.ndim == 2 else each for each in drawn]
         optimiser.step(gradients, 0.1 * step)
         for group in reference.param_groups:
             group["lr"] = 0.1 * step

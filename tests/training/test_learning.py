@@ -9,7 +9,9 @@ from pydantic import ValidationError
 
 from miseducation import networks
 from miseducation.dataset import Dataset, clean
+from miseducation.errors import InputError
 from miseducation.networks import Network
+from miseducation.project.params import validate
 from miseducation.training import fitting
 from miseducation.training.learning import TrainSection, learn
 from tests.training.rank import Plain
@@ -60,7 +62,10 @@ def test_the_real_network_is_built() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"epochs": 2}, {"batch_size": 8}, {"learning_rate": 0.02}, {"label_smoothing": 0.3}, {"processes": 2}, {}],
+    [
+        *({"epochs": 2}, {"batch_size": 8}, {"learning_rate": 0.02}, {"label_smoothing": 0.3}),
+        *({"weight_decay": 0.5}, {"augment": ["flip"]}, {"augment": ["shift"]}, {"processes": 2}, {}),
+    ],
     ids=str,
 )
 @pytest.mark.usefixtures("built")
@@ -107,6 +112,7 @@ def test_precision_does_something_and_progress_is_told() -> None:
         ("batch_size", 2, 1_000_000, (1, 1_000_001)),
         ("learning_rate", 1e-9, 10, (0, 10.1)),
         ("label_smoothing", 0, 0.999, (-0.01, 1)),
+        ("weight_decay", 0, 1, (-0.01, 1.01)),
         ("processes", 1, 1024, (0, 1025)),
     ],
 )
@@ -117,6 +123,23 @@ def test_each_knob_has_its_range(knob: str, least: float, most: float, beyond: t
     for value in beyond:
         with pytest.raises(ValidationError):
             TrainSection(**{**roomy, knob: value})
+
+
+def test_images_are_changed_in_ways_that_there_are_whatever_their_order() -> None:
+    assert TrainSection(**KNOBS).augment == []
+    for given in ([], ["flip"], ["shift"]):
+        assert TrainSection(**KNOBS, augment=given).augment == given
+    both = TrainSection(**KNOBS, augment=["flip", "shift"])
+    assert TrainSection(**KNOBS, augment=["shift", "flip"]) == both
+    assert both.model_dump_json() == TrainSection(**KNOBS, augment=["shift", "flip", "shift"]).model_dump_json()
+
+
+@pytest.mark.parametrize(
+    "given", ["flip", "none", None, 4, True, ["turn"], ["Flip"], [["flip"]], {"shift": 4}], ids=str
+)
+def test_other_changes_are_refused_with_those_that_there_are(given: Any) -> None:
+    with pytest.raises(InputError, match=r"^params.yaml: train.augment = .*; allowed: a list .*flip, shift; \[\] for"):
+        validate(TrainSection, "train", {**KNOBS, "augment": given})
 
 
 def test_a_batch_has_two_rows_for_each_process() -> None:
