@@ -105,7 +105,7 @@ def main() -> None:
     """Measures what there are data for, renews its rows in `benchmarks/photographs.csv`, prints the table."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     given = {data: os.environ[data] for data in TASKS if os.environ.get(data)}
-    for data in TASKS.keys() - given.keys():
+    for data in (data for data in TASKS if data not in given):
         print(f"{data} is left out: {data}=… gives the path of its folder or .npz file")
     for data, path in given.items():
         rows = []

@@ -14,9 +14,9 @@ from miseducation.networks import Network
 
 @final
 class ResNet9(Network):
-    """Eight convolutions and a linear layer, between `cnn` and `resnet18`: a fifth of the latter's arithmetic.
+    """Eight convolutions and a linear layer, between `cnn` and `resnet18`: a sixth of the latter's arithmetic.
 
-    That is about 100 times the former's. Three convolutions make the image smaller, and at once, before it is
+    That is about 80 times the former's. Three convolutions make the image smaller, and at once, before it is
     normalised: large activations are what a CPU spends its time on. Four add what they find to what they get. Pools
     keep the row or column that is left over, so every pixel has a say.
     """

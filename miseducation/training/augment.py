@@ -14,8 +14,8 @@ class Augment:
     - `flip` mirrors half of them, left to right, and the other half in the next epoch: two epochs in a row see both
       sides of each (Jordan 2024, arXiv:2404.00498).
     - `shift` moves them by up to a sixteenth of their height and width in any direction. What comes in is black, what
-      goes out is lost. At 32×32 it is torchvision's `RandomCrop(32, padding=2)`; padding by 4, which is usual in long
-      training, needs more epochs than a CPU has time for.
+      goes out is lost. At 32×32 it is torchvision's `RandomCrop(32, padding=2)`, as in short training; in long training
+      a padding of 4 is usual.
 
     What happens to an image depends on its row and the epoch, not on the batch: so it is the same for any number of
     processes.
