@@ -171,6 +171,7 @@ def test_own_images_go_through_dvc_and_changed_ones_are_read_again_when_told(
     assert "folder: 15 training and 3 test images" in output
 
     project.set_params(data={"name": "folder"}, datasets={"folder": knobs | {"path": "own"}})
+    project("dvc", "repro", "check")
     read, look = ("dvc", "repro", "--single-item", "download"), ("python", "-m", "stages.track")
     project(*read)
     source = project.folder / "data/raw/source.json"

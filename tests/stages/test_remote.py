@@ -67,7 +67,7 @@ def test_a_clone_has_the_bytes_and_trains_nothing(shared: Project, clone: Projec
 def test_without_dvc_lock_the_run_cache_has_the_bytes(shared: Project, clone: Project) -> None:
     clone("git", "rm", "--quiet", "dvc.lock")
     assert "No file hash info found" in clone("dvc", "pull", "--run-cache", fails=True)
-    assert ran(clone("dvc", "repro", "--pull")) == ["check", "track"]
+    assert ran(clone("dvc", "repro", "--pull")) == ["track"]
     assert results(clone) == results(shared)
 
 
