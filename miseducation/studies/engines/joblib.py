@@ -1,21 +1,15 @@
 """Processes of this machine, one model each at a time."""
 
-import os
-import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from functools import cache
-from multiprocessing import resource_tracker
 from tempfile import TemporaryDirectory
 from typing import final
 
 import joblib
 import torch
-from joblib.externals.loky import get_reusable_executor
 
-from miseducation.project.command import end_with
-from miseducation.project.interruptions import for_us_alone
+from miseducation.project.processes import side_by_side
 from miseducation.studies.bench import Bench
 from miseducation.studies.engines import Engine, Failure, Model, Result, attempt
 
@@ -41,36 +35,15 @@ class Joblib(Engine):
                 # When an attempt got nowhere, one model at a time shows which of them kills its process.
                 for batch in [[model] for model in left] if alone else [list(left)]:
                     try:
-                        for model, result in _together(path, batch, processes):
-                            left.remove(model)
-                            yield model, result
+                        for number, result in side_by_side(_attempt, [(path, model) for model in batch], processes):
+                            left.remove(batch[number])
+                            yield batch[number], result
                     except BrokenProcessPool:
                         if alone:
                             left.remove(batch[0])
                             yield batch[0], Failure("its process died, perhaps for want of memory")
                             break
                 alone = not alone and len(left) == before
-
-
-def _together(path: str, models: Sequence[Model], processes: int) -> Iterator[tuple[Model, Result]]:
-    # Not joblib.Parallel, which with one process trains in ours: a model that kills its process would kill the study.
-    pool = get_reusable_executor(min(len(models), processes), initializer=end_with, initargs=(os.getpid(),))
-    resource_tracker.ensure_running()  # when it starts, it lets Ctrl-C through again
-    with for_us_alone():  # until `end_with` is called, the processes would print where Ctrl-C met them
-        running = {pool.submit(_attempt, path, model): model for model in models}
-    try:
-        for done in as_completed(running):
-            yield running[done], done.result()
-    except BrokenProcessPool:  # it has ended already
-        raise
-    except BaseException:
-        earlier = threading.excepthook
-        threading.excepthook = lambda _: None  # the pool's own thread may trip over what is taken away from it
-        try:
-            pool.shutdown(kill_workers=True)
-        finally:
-            threading.excepthook = earlier
-        raise
 
 
 def _attempt(path: str, model: Model) -> Result:
