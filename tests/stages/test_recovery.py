@@ -7,27 +7,18 @@ from pathlib import Path
 import psutil
 import pytest
 
-from miseducation.project import parts
 from tests.conftest import ALL, Project, ran, results, runs
 
 
+# One for each place where a mistake is found; tests/project/test_params.py has the others, without DVC.
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("attack.rate=-0.1", "attack.rate = -0.1"),
-        ("attack.rate=1.5", "attack.rate = 1.5"),
         ("attack.rate=abc", "attack.rate = 'abc'"),
         ("attack.target=10", "attack.target = 10 is not a class of this data set; allowed: a class number from 0 to 9"),
         ("attack.name=nobody", "attack.name = 'nobody' is unknown; known attacks: adaptive_blend, "),
-        (
-            "data.name=nothing",
-            f"data.name = 'nothing' is unknown; known datasets: {', '.join(parts.names('datasets'))}",
-        ),
-        ("train.network=none", "train.network = 'none' is unknown; known networks: cnn"),
         ("+train.dropout=1", "train.dropout is not a known key; train holds network, epochs"),
-        ("+noise.rate=1", "noise is not a known section; known: accounts, attack, "),
         ("attacks.badnets.pixels=[[28,3]]", "attacks.badnets.pixels: (28, 3) lies outside the image"),
-        ("train.epochs=0", "train.epochs = 0"),
         ("attack.rate=0.04 train.epochs=0", "train.epochs = 0"),
         ("attack.rate=0.04 +noise.rate=1", "noise is not a known section"),
     ],
@@ -57,12 +48,11 @@ def test_a_stage_that_fails_keeps_its_earlier_results(reproduced: Project) -> No
     assert ran(reproduced("dvc", "repro")) == ["track"]
 
 
-# Seconds from the start of a stage's process to its end by SIGKILL: well within what it needs on any machine.
+# Seconds from the start of a stage's process to its end by SIGKILL: well within what it needs on any machine. All that
+# write something; train does the same for either model.
 KILLED_AFTER = {
-    "check": 0.1,
     "download": 0.3,
     "poison": 0.2,
-    "train clean": 1.0,
     "train backdoored": 0.5,
     "evaluate": 0.7,
     "report": 0.7,
@@ -71,8 +61,6 @@ KILLED_AFTER = {
 
 
 def test_a_killed_stage_is_made_good(project: Project, reproduced: Project) -> None:
-    reproduced("git", "checkout", "--quiet", "params.yaml")
-    reproduced("dvc", "repro")
     wanted = results(reproduced)
     for name, seconds in KILLED_AFTER.items():
         command = ["dvc", "repro"]
@@ -82,7 +70,7 @@ def test_a_killed_stage_is_made_good(project: Project, reproduced: Project) -> N
             assert kill_stage(pipeline.pid, f"-m stages.{name}", seconds), name
             assert pipeline.wait(300) != 0
     project("dvc", "repro")
-    assert results(project) == wanted, "two copies, one of them killed eight times, differ"
+    assert results(project) == wanted, "two copies, one of them killed six times, differ"
     assert len(runs(project)) == 1
 
 

@@ -31,6 +31,7 @@ from tests.studies.study_projects import (
     process,
     replace_studies,
     stable,
+    stale_package,
     stored,
     studied_project,
     table,
@@ -213,7 +214,7 @@ def test_a_study_has_the_cells_that_another_one_trained(own: Project, monkeypatc
     pd.testing.assert_frame_equal(cells, wanted[list(cells)].reset_index(drop=True), check_dtype=False)
 
 
-def test_a_study_that_is_stopped_and_killed_ends_as_an_undisturbed_one(own: Project) -> None:
+def test_a_study_that_is_stopped_and_killed_ends_as_an_undisturbed_one(own: Project, tmp_path: Path) -> None:
     wanted, before = stable(own), results(own)
     forget(own)
     own.environment["LOKY_MAX_CPU_COUNT"] = "2"  # or a large machine would do it all at once
@@ -244,7 +245,7 @@ def test_a_study_that_is_stopped_and_killed_ends_as_an_undisturbed_one(own: Proj
     assert results(own) == before
 
     finished |= stored(own)
-    own.environment["LOKY_MAX_CPU_COUNT"] = "1"
+    own.environment |= {"LOKY_MAX_CPU_COUNT": "1"} | stale_package(tmp_path)  # one process, where there were two
     own(*STUDY)
     assert stable(own) == wanted
     assert finished.items() <= stored(own).items(), "a finished cell was trained again"

@@ -282,13 +282,23 @@ def stop(pid: int) -> None:
         time.sleep(0.001)
 
 
+def is_locked(path: Path) -> bool:
+    """Whether a database cannot be read at this moment."""
+    try:
+        with closing(sqlite3.connect(path, timeout=0)) as database:
+            database.execute("SELECT COUNT(*) FROM runs").fetchone()
+    except sqlite3.OperationalError:
+        return True
+    return (path.parent / f"{path.name}-journal").exists()
+
+
 def test_a_killed_recorder_is_made_good_by_one_that_came_meanwhile(short: Store) -> None:
     names = widen(short.root, 20)
     command = [sys.executable, "-c", TRACK, str(short.root)]
     with subprocess.Popen(command, cwd=PROJECT) as first:
         wait_for_cells(short)
         stop(first.pid)
-        while (short.root / "mlflow.db-journal").exists():  # stopped while it writes, it would keep all readers waiting
+        while is_locked(short.root / "mlflow.db"):  # stopped while it writes, it would keep all readers waiting
             first.send_signal(signal.SIGCONT)
             time.sleep(0.01)
             stop(first.pid)
