@@ -2,6 +2,7 @@
 
 from miseducation.attacks import AttackSection, attack, channel
 from miseducation.datasets import DataSection, source
+from miseducation.defending.section import DefencesSection
 from miseducation.poisoning import label_maps
 from miseducation.poisoning.accounts import AccountsSection
 from miseducation.project import parts
@@ -27,5 +28,6 @@ def check_params() -> None:
     channel(section.channel)
     label_maps.check_name(section.label_map)
     read(AccountsSection, "accounts")
+    read(DefencesSection, "defences").check()
     check_studies()
     parts.check_name("networks", read(TrainSection, "train").network, "train.network")

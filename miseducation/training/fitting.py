@@ -21,7 +21,7 @@ class Epoch(NamedTuple):
 
     Attributes:
         epoch: From 1.
-        loss: Mean of the epoch's batches of what is minimised, the smoothed cross-entropy, in nats.
+        loss: Mean of the epoch's batches of what is minimised, by default the smoothed cross-entropy, in nats.
         accuracy: Share of training rows whose (perhaps poisoned) label the network gave while it trained, 0 to 1.
     """
 
@@ -89,6 +89,7 @@ def fit(
     precision: torch.dtype,
     rng: torch.Generator,
     augment: Collection[str] = (),
+    loss: Callable[..., torch.Tensor] = cross_entropy,
     progress: Callable[[Epoch], None] = lambda _: None,
 ) -> list[Epoch]:
     """Trains `network` in place with Adam and a one-cycle learning rate; returns a row per epoch.
@@ -111,6 +112,7 @@ def fit(
         precision: float32, or bfloat16 for the convolutions and linear layers; the weights are float32 in any case.
         rng: A CPU generator that draws the order of the rows; its seed draws what else is left to chance.
         augment: How images are changed each time they are seen, flip and shift, see `training.augment`.
+        loss: What is minimised, of a batch's logits, labels and `label_smoothing` by name: a function such as torch's.
         progress: Called after each epoch.
 
     Raises:
@@ -140,10 +142,10 @@ def fit(
                 wanted, share = labels[rows], len(rows) / len(batch)
                 with torch.autocast(device.type, precision, enabled=precision != torch.float32):
                     logits = replica(changed(images(rows), rows)).float()
-                loss = cross_entropy(logits, wanted, label_smoothing=label_smoothing)
-                gradients = distributed.gradients(loss, weights, share)
+                cost = loss(logits, wanted, label_smoothing=label_smoothing)
+                gradients = distributed.gradients(cost, weights, share)
                 optimiser.step(gradients, learning_rate * one_cycle((epoch + step / steps) / epochs))
-                loss_sum += loss.detach() * share
+                loss_sum += cost.detach() * share
                 correct += (logits.detach().argmax(dim=1) == wanted).sum()
             distributed.add_up(loss_sum, correct)
             history.append(Epoch(epoch + 1, loss_sum.item() / steps, correct.item() / len(data)))

@@ -148,6 +148,26 @@ def test_bfloat16_is_for_the_products_alone() -> None:
     assert history[-1].loss == pytest.approx(fit(noise())[1][-1].loss, abs=0.02)
 
 
+def test_another_loss_is_minimised_in_place_of_the_cross_entropy() -> None:
+    told = list[tuple[Any, ...]]()
+
+    def by_hand(logits: Tensor, labels: Tensor, *, label_smoothing: float) -> Tensor:
+        told.append((logits.shape, labels.shape, label_smoothing))
+        return nn.functional.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+
+    def squares(logits: Tensor, labels: Tensor, *, label_smoothing: float) -> Tensor:
+        return (logits**2).mean()
+
+    (default, expected), (same, history) = fit(noise()), fit(noise(), loss=by_hand)
+    assert history == expected
+    assert all(map(torch.equal, default.parameters(), same.parameters()))
+    assert {smoothing for _, _, smoothing in told} == {0.1}
+    assert sum(logits[0] for logits, _, _ in told) == 3 * 53
+    shrunk, history = fit(noise(), loss=squares, epochs=30)
+    assert history[-1].loss < 0.1 * history[0].loss
+    assert (shrunk(torch.from_numpy(noise().images)) ** 2).mean() < history[0].loss
+
+
 def test_a_single_row_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^training takes at least 2 rows, not 1$"):
         fit(noise(1))

@@ -1,0 +1,98 @@
+"""Splits each class's features in two: poison learnt for its trigger lies apart from rows learnt for what they show.
+
+Chen, Carvalho, Baracaldo, Ludwig, Edwards, Lee, Molloy, Srivastava: Detecting Backdoor Attacks on Deep Neural Networks
+by Activation Clustering, 2018, https://arxiv.org/abs/1811.03728
+"""
+
+from typing import final
+
+import numpy as np
+from pydantic import Field
+from sklearn.cluster import KMeans
+
+from miseducation.defences import Evidence, RowDetector
+from miseducation.defending.classwise import Axes, classes
+
+ROWS_PER_DIMENSION = 10  # or every class of a few rows falls in two
+# Two means start from those rows that are farthest out along each axis, either way, and from random rows. One random
+# start in twelve ends at the best split where poison is a tenth of its class: 30 alone missed it now and then.
+TAILS, STARTS = (0.02, 0.05, 0.5), 60
+TIGHTEST = 0.02  # spread within clusters, as a share of their distance, below which it does not matter
+
+
+@final
+class ActivationClustering(RowDetector):
+    """Suspicion is how far a row lies on the smaller cluster's side, in units of the spread within the two clusters.
+
+    As in the paper: each class's features are reduced to independent components and split by two means. As these are
+    white principal components, turned, and two means are the same for any turn, the turn is left out. A smaller cluster
+    is poison by the first of the paper's rules, exclusionary reclassification: a model that did not learn it reads it,
+    and other labels come out.
+
+    Other than there: only clusters that stand `apart` are in question. To leave out the smaller one of every class,
+    such as crossed sevens, makes clean rows be misread as well; in models of clean mnist and digits, no class's
+    clusters were 12 spreads apart. Those in question have to keep their label twice as often as they get any other,
+    not only as often: an attacker who does not look at the images poisons some that bear the label anyway, as many as
+    of any other class. The paper's other rules are not here. A small share is no sign of poison, which may be a third
+    of its class; and to a silhouette most components add only noise, as they have nothing to do with the split. One
+    rule of IBM's toolbox takes the smaller cluster of each class, whatever it is.
+    """
+
+    needs = ("model", "recipe")
+
+    dimensions: int = Field(10, ge=1, le=1000, description="components of each class's features, 1 to 1000")
+    apart: float = Field(
+        12,
+        ge=0,
+        le=1000,
+        description="distance of clusters, in spreads within them, from which one may be poison, to 1000",
+    )
+    kept: float = Field(
+        2,
+        ge=0,
+        le=1000,
+        description="how often a clean cluster keeps its label for each time it gets another, 0 to 1000",
+    )
+
+    def suspect(self, evidence: Evidence) -> np.ndarray:
+        features, suspicion = evidence.the_model().features, np.zeros(len(evidence))
+        for _, rows in classes(evidence.labels):
+            axes = Axes(features[rows], min(self.dimensions, max(1, len(rows) // ROWS_PER_DIMENSION)))
+            if len(axes.variances):
+                white = axes.along(features[rows]) / np.sqrt(axes.variances)
+                suspicion[rows] = _beyond(white, seed=int(evidence.rng().integers(2**31)))
+        return suspicion
+
+    def flag(self, suspicion: np.ndarray, evidence: Evidence) -> np.ndarray:
+        asked, labels = np.zeros(len(evidence), bool), evidence.labels
+        for _, rows in classes(labels):
+            smaller = suspicion[rows] > 0
+            if (
+                smaller.any()
+                and np.subtract(*(suspicion[rows][side].mean() for side in (smaller, ~smaller))) > self.apart
+            ):
+                asked[rows[smaller]] = True
+        learnt, cluster = np.flatnonzero(~asked), np.flatnonzero(asked)
+        if not len(cluster) or len(learnt) < 2:
+            return np.zeros(len(evidence), bool)
+        other = evidence.the_recipe().train(evidence.images[learnt], labels[learnt], seed=evidence.seed)
+        votes = np.zeros((len(evidence.classes), len(evidence.classes)))
+        np.add.at(votes, (labels[cluster], other.predict(evidence.images[cluster])), 1)
+        kept = np.diagonal(votes).copy()
+        np.fill_diagonal(votes, 0)
+        return asked & (kept < self.kept * votes.max(axis=1))[labels]
+
+
+def _beyond(places: np.ndarray, *, seed: int) -> np.ndarray:
+    """How far beyond the middle between the centres of two clusters each row is, towards the smaller: float64 `[m]`."""
+    ends = [way * each >= np.quantile(way * each, 1 - tail) for each in places.T for way in (1, -1) for tail in TAILS]
+    starts = [np.stack([places[end].mean(axis=0), places[~end].mean(axis=0)]) for end in ends if not end.all()]
+    tried = [KMeans(2, init=start, n_init=1).fit(places) for start in starts]
+    tried.append(KMeans(2, n_init=STARTS, random_state=seed).fit(places))
+    found = min(tried, key=lambda each: each.inertia_)
+    small = np.bincount(found.labels_, minlength=2).argmin()
+    near, far = found.cluster_centers_[small], found.cluster_centers_[1 - small]
+    apart = np.linalg.norm(near - far)
+    along = (places - (near + far) / 2) @ (near - far) / apart
+    spread = np.sqrt(np.mean((np.abs(along) - apart / 2) ** 2))
+    return along / max(spread, TIGHTEST * apart)

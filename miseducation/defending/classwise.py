@@ -1,0 +1,56 @@
+"""What detectors share that look at the features of one class at a time: its rows, and its principal axes.
+
+For every detector of rows that compares a row with the others of its label; nothing here knows a method.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy.linalg import eigh
+
+from miseducation.dataset import blocks
+
+BLOCK = 1000  # rows at a time
+EPS = 1e-9  # variance, as a share of the features' mean square, that is none but for rounding
+
+
+def classes(labels: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Each class that has two rows or more, and the numbers of its rows: with fewer there is nothing to compare."""
+    for label, count in enumerate(np.bincount(labels)):
+        if count > 1:
+            yield label, np.flatnonzero(labels == label)
+
+
+class Axes:
+    """The principal axes of some features, in falling order of variance; none, if the features do not vary.
+
+    Blocks of rows are multiplied as they are, in float32, and added up in float64: large features have no room twice.
+
+    Attributes:
+        variances: float64 `[k]`, of the features along each.
+    """
+
+    def __init__(self, features: np.ndarray, most: int) -> None:
+        """Finds `most` axes, or as many as there are, of features, float `[n, d]`, n at least 1."""
+        rows, width = features.shape
+        self._mean = features.mean(axis=0, dtype=np.float64)
+        products = np.zeros((width, width))
+        for some in blocks(rows, BLOCK):
+            centred = features[some] - self._mean.astype(features.dtype)
+            products += centred.T @ centred
+        first = width - max(1, min(most, width, rows - 1))
+        variances, axes = eigh(products / max(1, rows - 1), subset_by_index=[first, width - 1])
+        scale = np.trace(products) / rows + (self._mean**2).sum()  # mean square length
+        real = variances > EPS * scale
+        self.variances, self._axes = variances[real][::-1], axes[:, real][:, ::-1]
+
+    def along(self, features: np.ndarray) -> np.ndarray:
+        """The features' places along the axes, from their mean: float64 `[n, k]`."""
+        places = [(features[some] - self._mean) @ self._axes for some in blocks(len(features), BLOCK)]
+        return np.concatenate([np.empty((0, len(self.variances))), *places])
+
+
+def in_trusted_units(suspicion: np.ndarray, trusted: list[np.ndarray]) -> np.ndarray:
+    """Suspicions in units of the worst of m trusted rows: of the clean rows one in m + 1 is above 1, on average."""
+    worst = max((float(some.max(initial=0)) for some in trusted), default=0)
+    return suspicion / (worst or 1)

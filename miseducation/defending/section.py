@@ -1,0 +1,36 @@
+"""The section `defences` of `params.yaml`. Apart from the defences, so that reading it waits for no torch."""
+
+from typing import Any, Literal, TypeAlias, get_args
+
+from pydantic import Field
+
+from miseducation.errors import InputError
+from miseducation.project import parts
+from miseducation.project.params import Section
+
+Kind: TypeAlias = Literal["detectors", "scanners", "repairs"]
+BASELINES = "oracle", "random"  # what any cleanse is compared with: the truth, and chance
+Knobs: TypeAlias = dict[str, dict[str, Any] | None]
+
+
+class DefencesSection(Section):
+    """The section `defences`: what is common to all defences, and the knobs of each, by its kind."""
+
+    trusted_rows: int = Field(ge=2, description="rows that the defender knows to be clean, 2 or more")
+    seed: int = Field(ge=0, lt=2**63, description="draws the trusted rows, apart from the seed at the top, 0 or more")
+    detectors: Knobs = Field(description="{name: knobs} of what tells poisoned rows, files of miseducation/defences")
+    scanners: Knobs = Field(description="{name: knobs} of what tells a model with a backdoor, likewise")
+    repairs: Knobs = Field(description="{name: knobs} of what takes a backdoor out of a model, likewise")
+
+    def check(self) -> None:
+        """Looks at the names, without importing anything.
+
+        Raises:
+            InputError: If there is no defence of a name, or it stands in two places.
+        """
+        places: dict[str, str] = {}
+        for kind in get_args(Kind):
+            for name in getattr(self, kind):
+                parts.check_name("defences", name, f"defences.{kind}")
+                if places.setdefault(name, kind) != kind:
+                    raise InputError(f"params.yaml: {name} stands in both defences.{places[name]} and defences.{kind}")
