@@ -24,7 +24,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # With it, Python would not find the stages in the folder that they are run in.
 unexport PYTHONSAFEPATH
 
-.PHONY: repro no-scm scenario study sweep attacks accounts test lint ui article scenarios bench clean help
+.PHONY: repro no-scm scenario study sweep attacks accounts defend test lint ui article scenarios bench clean help
 
 repro: no-scm  ## Run what is out of date: download, poison, train, evaluate, report, track
 	$(BIN)/dvc repro
@@ -55,6 +55,12 @@ attacks:  ## Which attack gets through? The study attacks: all of them, at sever
 accounts: no-scm  ## How many accounts does the attacker need? A simulated crowd; seconds
 	$(BIN)/dvc repro pipelines/accounts/dvc.yaml
 
+# The three that cover most, for a first look.
+QUICK_ONES = detect@scan detect@label_free_neighbours repair@i_bau
+defend: no-scm  ## Would anyone have noticed? All defences on the result that is there; QUICK=1: three of them
+	$(BIN)/dvc repro $(if $(filter-out 0,$(QUICK)),evaluate $(QUICK_ONES:%=pipelines/defences/dvc.yaml:%),pipelines/defences/dvc.yaml)
+	@$(BIN)/python -m miseducation.commands.defences $(if $(filter-out 0,$(QUICK)),$(foreach one,$(QUICK_ONES),$(lastword $(subst @, ,$(one)))))
+
 test: $(VENV)/.installed-test  ## Run the tests
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
@@ -81,6 +87,7 @@ bench: $(VENV)/.installed-bench  ## Measure speed beside others' and the machine
 	$(BIN)/python -m benchmarks.training --mode $(MODE)
 	CIFAR10="$(CIFAR10)" GTSRB="$(GTSRB)" $(BIN)/python -m benchmarks.photographs
 	$(BIN)/python -m benchmarks.pipeline --mode $(MODE)
+	$(BIN)/python -m benchmarks.defences
 	$(BIN)/python -m benchmarks.sweep --mode $(MODE)
 	$(BIN)/python -m benchmarks.growth --mode $(MODE)
 	KINETO_LOG_LEVEL=5 $(BIN)/python -m benchmarks.roofline --mode $(MODE)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks import growth, photographs, pipeline, sweep, training
+from benchmarks import defences, growth, photographs, pipeline, sweep, training
 from benchmarks.tables import markdown, number
 from miseducation.project.files import replacing
 
@@ -29,6 +29,7 @@ SECTIONS: dict[str, Callable[[pd.DataFrame], str]] = {
     "training": training.table,
     "photographs": photographs.table,
     "pipeline": pipeline.table,
+    "defences": defences.table,
     "sweep": sweep.table,
     "growth": growth.table,
     "roofline": roofline,

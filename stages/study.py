@@ -18,7 +18,7 @@ def main() -> None:
     name = parser.parse_args().name
     section, folder = read_study(name), METRICS / name
 
-    from miseducation.figures import dose_response, gallery, pictures, success_by_rate
+    from miseducation.figures import blind_window, dose_response, gallery, pictures, success_by_rate
     from miseducation.studies import study
     from miseducation.studies.prepare import digests, prepare
 
@@ -33,8 +33,13 @@ def main() -> None:
         own, means = (table[table["dataset"] == each] for table in (cells, summary))
         figure = dose_response.dose_response(own, means, its_doses, dose_response.ARTICLE.get(each, ()))
         pictures.save(figure, folder / f"dose-{each}.png")
-    for old in {*folder.glob("dose-*.png")} - {folder / f"dose-{each}.png" for each in doses}:
-        old.unlink()  # of a data set that is no longer in the study
+        tried = sorted(rate for rate in own["rate"].unique() if rate > 0)
+        if found.noticed and tried:
+            windows = found.windows[found.windows["dataset"] == each]
+            pictures.save(blind_window.blind_window(windows, tried), folder / f"blind_window-{each}.png")
+    for kind, now in (("dose", doses), ("blind_window", found.noticed)):
+        for old in {*folder.glob(f"{kind}-*.png")} - {folder / f"{kind}-{each}.png" for each in now}:
+            old.unlink()  # of a data set that is no longer in the study
     pictures.save(success_by_rate.success_by_rate(cells, summary), folder / "success.png")
     shown = {each: gallery.examples(benches[each], min(section.seeds)) for each in benches}
     pictures.save(gallery.gallery(shown), folder / "gallery.png")

@@ -58,7 +58,10 @@ def record(
         return None
     begun = [run for run in mine if rivals.DUPLICATE not in run.data.tags]
     about = {KEY: result.key, rivals.WRITER: writer, **result.tags, **tags}
-    name = tags.get("dvc.exp.name", result.name)
+    if result.parent:
+        above = [each.info for each in _runs(client, experiment, KEY, result.parent) if rivals.recorded(each)]
+        about |= [(PARENT, str(each.run_id)) for each in above if each.lifecycle_stage == "active"]
+    name = result.name if result.parent else tags.get("dvc.exp.name", result.name)
     run = begun[0] if begun else client.create_run(experiment, tags=about, run_name=name)
     run_id, params = str(run.info.run_id), {key: _text(value) for key, value in result.params.items()}
     last = min(params.items(), key=lambda item: (len(item[1]), item))

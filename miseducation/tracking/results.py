@@ -59,6 +59,7 @@ class Result:
         history: For each figure, such as `backdoored/loss`, a value per epoch, or per rate in a study.
         tags: What else is known of it, but is no part of its identity.
         cells: Where it is a study, its cells.
+        parent: The key of the result whose run this one stands under, if there is one.
     """
 
     folder: Path
@@ -72,6 +73,7 @@ class Result:
     history: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     cells: list[CellResult] = field(default_factory=list)
+    parent: str = ""
 
     @property
     def key(self) -> str:

@@ -12,7 +12,7 @@ from miseducation.errors import InputError
 from miseducation.project import own_files
 from miseducation.project.messages import printable
 from miseducation.project.pipelines import load_yaml
-from miseducation.tracking import pipeline_results, study_results
+from miseducation.tracking import defence_results, pipeline_results, study_results
 from miseducation.tracking.places import passing_over, places, tags_of_this_run
 from miseducation.tracking.recorder import StoreError
 from miseducation.tracking.results import IncompleteError, Result
@@ -21,7 +21,7 @@ from miseducation.tracking.runs import Store
 LIBRARIES = ("mlflow", "sqlalchemy", "alembic", "sqlite3")  # whose exceptions mean that the store cannot be had
 HINT = "the result is whole; once that is mended, the same command, or `python -m stages.track --all`, records it"
 LONGEST = 1000  # letters of what a store says
-LOCKS = (pipeline_results.LOCK, study_results.LOCK)
+LOCKS = (pipeline_results.LOCK, study_results.LOCK, defence_results.LOCK)
 Reader: TypeAlias = Callable[[Path], Result]
 
 
@@ -36,6 +36,12 @@ def track_here(name: str | None = None) -> None:
     track(Store(_root()), Path(), tags_of_this_run(), study(name) if name else pipeline_results.read_result)
 
 
+def track_defences() -> None:
+    """Records the pipeline's result in the work tree, and under it what the defences made of that."""
+    track_here()
+    track(Store(_root()), Path(), tags_of_this_run(), defence_results.read_defences)
+
+
 def track_all() -> None:
     """Records every result that can still be found."""
     check_own_files()
@@ -44,6 +50,8 @@ def track_all() -> None:
         with passing_over(name):
             if (folder / pipeline_results.LOCK).is_file():
                 track(store, folder, tags, ask=True, name=name)
+                if (folder / defence_results.LOCK).is_file():
+                    track(store, folder, tags, defence_results.read_defences, ask=True, name=name)
             for each in study_results.studies(folder):
                 track(store, folder, tags, study(each), ask=True, name=name)
 

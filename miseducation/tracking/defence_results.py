@@ -1,0 +1,79 @@
+"""What the defences made of a result, as it lies in a folder: DVC's record of it, and their tables."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from miseducation.project.foreign import read_table
+from miseducation.tracking import checks, results
+from miseducation.tracking.checks import MalformedError
+from miseducation.tracking.locks import read_lock, read_outputs, read_params
+from miseducation.tracking.pipeline_results import read_result
+from miseducation.tracking.results import IncompleteError, Result
+
+LOCK = "pipelines/defences/dvc.lock"
+TABLES = "metrics/defences/"
+METHODS = f"{TABLES}methods"
+DETECTION, MODELS = f"{TABLES}detection.csv", f"{TABLES}models.csv"
+KINDS = "detectors", "scanners", "repairs"
+ROWS = "rows"  # the kind of detector whose scores need no more than its name
+OF = "miseducation.attack"  # the tag that holds the key of the attack's result
+
+
+def read_defences(folder: Path) -> Result:
+    """Reads what the defences made of the result in a folder.
+
+    Raises:
+        IncompleteError: If they have not run, or not on this result.
+        MalformedError: If what is read is none of our results.
+    """
+    attack, stages = read_result(folder), read_lock(folder, LOCK)
+    if "compare" not in stages:
+        raise IncompleteError("the defences have not run yet")
+    # DVC forgets no stage: those of defences that params.yaml no longer names stay in its record.
+    named = checks.mapping(stages["compare"].params.get("defences"), f"{LOCK}: defences")
+    names = {name for kind in KINDS for name in checks.mapping(named.get(kind), f"{LOCK}: {kind}")}
+    stages = {
+        name: stage
+        for name, stage in stages.items()
+        if name == "compare" or name.startswith("baseline@") or name.partition("@")[2] in names
+    }
+    hashes = read_outputs(stages)
+    known = attack.hashes | hashes
+    for path, md5 in (dep for stage in stages.values() for dep in stage.deps.items()):
+        if known.get(path, md5) != md5:
+            raise IncompleteError(f"{path} has changed since the defences ran; `make defend` brings them up to date")
+    if missing := [path for path in (DETECTION, MODELS) if path not in hashes]:
+        raise MalformedError(f"{LOCK} has no output {missing[0]}")
+    tables = {path: md5 for path, md5 in hashes.items() if path.startswith(TABLES)}
+    with checks.reading(folder):
+        results.check_files(folder, LOCK, {path: tables[path] for path in (DETECTION, MODELS)})
+        compared = stages["compare"].deps.get(METHODS)
+        if compared != results.digest(folder / METHODS):
+            raise IncompleteError(f"{METHODS} has changed since they were compared; `make defend` compares them again")
+        return replace(
+            attack,
+            paths=results.copied(LOCK, tables),
+            name=f"{attack.name}-defences",
+            params=attack.params | read_params(stages),
+            hashes=attack.hashes | tables,
+            metrics=_scores(folder),
+            history={},
+            tags={OF: attack.key},
+            parent=attack.key,
+        )
+
+
+def _scores(folder: Path) -> dict[str, float]:
+    """`<detector>.<score>`, of inputs `<detector>.inputs.<score>`, of the model left `<defence>.behind.<score>`."""
+    found: dict[str, float] = {}
+    for row in read_table(folder / DETECTION):
+        name, kind = checks.key(row.pop("detector", None), DETECTION), checks.key(row.pop("kind", None), DETECTION)
+        row.pop("needs", None)
+        found |= _numbers(name if kind == ROWS else f"{name}.{kind}", row, DETECTION)
+    for row in read_table(folder / MODELS):
+        found |= _numbers(f"{checks.key(row.pop('defence', None), MODELS)}.behind", row, MODELS)
+    return found
+
+
+def _numbers(name: str, row: dict[str, str], path: str) -> dict[str, float]:
+    return {f"{name}.{checks.key(key, path)}": checks.parsed(value, key) for key, value in row.items() if value}

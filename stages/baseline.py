@@ -1,0 +1,33 @@
+"""baseline: drops rows by the truth, or by chance, and trains again: what every cleanse is to be compared with."""
+
+import argparse
+from pathlib import Path
+
+from miseducation.check import check_params
+from miseducation.defending.section import BASELINES
+from miseducation.project import command
+from miseducation.project.files import write_array, write_json
+
+DATA, MODELS, METRICS = Path("data/defences"), Path("models/cleansed"), Path("metrics/defences/methods")
+
+
+def main() -> None:
+    """Reads data and models; writes scores, suspicions and the model that is left."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", choices=BASELINES, help="the truth, or as many rows at random")
+    name = parser.parse_args().name
+
+    from miseducation import networks
+    from miseducation.defending import tables, trial
+    from miseducation.defending.case import read_case
+
+    tried, control = (trial.baseline(name, read_case(variant)) for variant in ("backdoored", "clean"))
+    for file, array in tried.arrays.items():
+        write_array(DATA / name / f"{file}.npy", array)
+    networks.save(tried.network, MODELS / name)
+    write_json(METRICS / f"{name}.json", {"needs": ["truth"], **tables.compared(tried.scores, control.scores)})
+    print(f"{name}: {tried.scores['model']['removed_rows']} rows dropped")
+
+
+if __name__ == "__main__":
+    command.run(main, check=check_params)

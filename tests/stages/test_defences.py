@@ -1,0 +1,127 @@
+"""`make defend` for real: a few defences on scikit-learn's digits, with DVC and MLflow."""
+
+import io
+import json
+import shutil
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from miseducation.tracking.defence_results import OF
+from miseducation.tracking.recorder import KEY, PARENT
+from tests.conftest import Project, ran, results, runs
+
+PIPELINE = "pipelines/defences/dvc.yaml"
+CHOSEN: dict[str, Any] = {
+    "trusted_rows": 100,
+    "detectors": {"confidence": {}},
+    "scanners": {"neural_cleanse": {"steps": 20}},
+    "repairs": {"clp": {}},
+}
+OURS = [
+    "baseline@oracle",
+    "baseline@random",
+    "detect@confidence",
+    "inspect@neural_cleanse",
+    "repair@clp",
+]
+
+
+def defend(project: Project, *targets: str) -> list[str]:
+    """The stages of this pipeline that ran, in no certain order."""
+    names = ran(project("dvc", "repro", *[f"{PIPELINE}:{each}" for each in targets] or [PIPELINE]))
+    return sorted(name.removeprefix(f"{PIPELINE}:") for name in names if name.startswith(PIPELINE))
+
+
+@pytest.fixture(scope="module")
+def defended(reproduced: Project) -> Project:
+    reproduced.set_params(defences=CHOSEN)
+    before = {path: content for path, content in results(reproduced).items() if "defences" not in path}
+    assert defend(reproduced) == sorted([*OURS, "compare", "track"])
+    after = results(reproduced)
+    assert all(after[path] == content for path, content in before.items()), "the attack's result stays as it was"
+    return reproduced
+
+
+def table(project: Project, name: str) -> Any:
+    return pd.read_csv(io.BytesIO(results(project)[f"metrics/defences/{name}.csv"])).set_index(
+        ["detector", "kind"] if name == "detection" else "defence"
+    )
+
+
+def test_the_tables_tell_of_every_defence_beside_chance_and_truth(defended: Project) -> None:
+    detection, models = table(defended, "detection"), table(defended, "models")
+    assert list(detection.columns) == [
+        *("needs", "auroc", "average_precision", "tpr_at_1pct_fpr", "flagged_rows"),
+        *("true_positive_rate", "false_positive_rate", "clean_flagged_share"),
+    ]
+    rows = [("oracle", "rows"), ("random", "rows"), ("confidence", "rows")]
+    assert list(detection.index) == [*rows, ("confidence", "inputs"), ("neural_cleanse", "model")]
+    assert list(models.index) == ["none", "oracle", "random", "confidence", "clp"]
+    assert detection.loc[("oracle", "rows"), "auroc"] == 1
+    assert 0.2 < detection.loc[("random", "rows"), "auroc"] < 0.8
+    evaluation = json.loads(results(defended)["metrics/evaluation.json"])
+    assert models.loc["none", "attack_success_rate"] == evaluation["attack_success_rate"]
+    assert models.loc["none", "clean_model_accuracy"] == evaluation["baseline_accuracy"]
+    assert (
+        models.loc["oracle", "removed_rows"] == models.loc["oracle", "removed_poisoned"] == evaluation["poisoned_rows"]
+    )
+    assert models.loc["random", "removed_rows"] == evaluation["poisoned_rows"]
+    assert models.loc["oracle", "attack_success_rate"] < 0.1 < models.loc["random", "attack_success_rate"]
+
+
+def test_what_was_flagged_is_what_was_dropped(defended: Project) -> None:
+    flagged = np.load(defended.folder / "data/defences/confidence/flagged.npy", allow_pickle=False)
+    detection, models = table(defended, "detection"), table(defended, "models")
+    assert (
+        flagged.sum()
+        == detection.loc[("confidence", "rows"), "flagged_rows"]
+        == models.loc["confidence", "removed_rows"]
+    )
+    assert (defended.folder / "models/cleansed/confidence/model.safetensors").is_file()
+    assert (defended.folder / "models/repaired/clp/model.safetensors").is_file()
+
+
+def test_a_clean_model_is_defended_too(defended: Project) -> None:
+    detection, models = table(defended, "detection"), table(defended, "models")
+    assert 0 <= detection.loc[("confidence", "rows"), "clean_flagged_share"] <= 0.012  # a hundredth but for ties
+    assert (models["clean_model_accuracy"] > 0.8).all()
+
+
+def test_mlflow_has_them_under_the_attacks_run_once(defended: Project) -> None:
+    defend(defended)
+    of = [run for run in runs(defended) if OF in run.data.tags]
+    assert len(of) == 1
+    (attack,) = (run for run in runs(defended) if run.data.tags.get(KEY) == of[0].data.tags[OF])
+    assert of[0].data.tags[PARENT] == attack.info.run_id
+    detection = table(defended, "detection")
+    assert of[0].data.metrics["confidence.auroc"] == detection.loc[("confidence", "rows"), "auroc"]
+    assert of[0].data.metrics["confidence.inputs.auroc"] == detection.loc[("confidence", "inputs"), "auroc"]
+    success = table(defended, "models").loc["clp", "attack_success_rate"]
+    assert of[0].data.metrics["clp.behind.attack_success_rate"] == success
+    assert of[0].data.params["defences.scanners.neural_cleanse.steps"] == "20"
+
+
+def test_another_knob_or_method_runs_no_other(defended: Project) -> None:
+    assert defend(defended) == ["track"]
+    defended.set_params(defences={"detectors": {"confidence": {"share": 0.02}}})
+    assert defend(defended) == ["compare", "detect@confidence", "track"]
+    (defended.folder / "miseducation/defences/new.py").write_text("# a defence to come\n")
+    assert defend(defended) == ["track"]
+    assert not {each for each in ran(defended("dvc", "repro")) if "defences" in each}
+
+
+def test_a_quick_look_needs_three(defended: Project) -> None:
+    told = defended("python", "-m", "miseducation.commands.defences", "confidence", "clp")
+    assert "confidence" in told
+    assert "neural_cleanse" not in told
+
+
+def test_what_is_no_defence_is_told_before_any_work(defended: Project) -> None:
+    shutil.copy(defended.folder / "params.yaml", defended.folder / "kept.yaml")
+    defended.set_params(defences={"detectors": {"strpi": {}}})
+    told = defended("python", "-m", "stages.check", fails=True)
+    assert "error: params.yaml: defences.detectors = 'strpi' is unknown; known defences: " in told
+    shutil.move(defended.folder / "kept.yaml", defended.folder / "params.yaml")
