@@ -8,6 +8,7 @@ import numpy as np
 
 from miseducation.attacks import Attack, AttackSection
 from miseducation.dataset import Dataset, Images
+from miseducation.defending.section import DefencesSection
 from miseducation.poisoning.channels import Channel
 from miseducation.poisoning.label_maps import LabelMap
 from miseducation.training.compute import ComputeSection
@@ -66,6 +67,7 @@ class Bench:
         learning: How to train.
         compute: Where; nothing in it may be "auto", as workers may find other machines than ours.
         measured: The measurements of each model, by name.
+        defences: What the defender has and knows; None where no measurement asks for it.
     """
 
     folder: Path
@@ -75,3 +77,4 @@ class Bench:
     learning: TrainSection
     compute: ComputeSection
     measured: tuple[str, ...]
+    defences: DefencesSection | None = None

@@ -15,7 +15,7 @@ from miseducation.poisoning.poison import Poison
 from miseducation.poisoning.surrogate import Surrogate
 from miseducation.studies import measurements
 from miseducation.studies.bench import Bench, Cell
-from miseducation.studies.measurements import OfModels, Trained
+from miseducation.studies.measurements import MissingError, OfModels, Trained
 from miseducation.training.compute import precision, set_up
 from miseducation.training.learning import learn
 
@@ -57,18 +57,21 @@ def run(bench: Bench, model: Sequence[Cell]) -> list[Outcomes]:
     network = _learn(bench, learnt, first.seed, device)
     training = time.perf_counter() - started
     untouched = network.predict(bench.test.images)
-    results = []
+    results: list[Outcomes] = []
     for cell in model:
         arm = bench.arms[cell.arm]
         fooled = network.predict(arm.triggered.images)
-        trained = Trained(bench, arm, learnt, poison, network, untouched, fooled)
+        trained = Trained(bench, arm, cell.seed, learnt, poison, network, untouched, fooled)
         outcomes: Outcomes = {}
         for name in bench.measured:
             if isinstance(measurement := measurements.find(name), OfModels):
-                found = measurement.measure(trained)
+                if results and not measurement.of_arm:
+                    outcomes[name] = results[0][name]._replace(seconds=0.0, training_seconds=0.0, cpu_seconds=0.0)
+                    continue
+                found, told = _taken(measurement, trained)
                 begun, last = _clocks(), begun
                 seconds, cpu_seconds = (begun - last).tolist()
-                outcomes[name] = Outcome(found, seconds, training, cpu_seconds, warned)
+                outcomes[name] = Outcome(found, seconds, training, cpu_seconds, (*warned, *told))
                 training = 0.0  # once per model, lest a sum over the cells counts it twice
         results.append(outcomes)
     return results
@@ -99,6 +102,14 @@ def surrogate(bench: Bench, seed: int) -> Surrogate:
 
 def _learn(bench: Bench, data: Dataset | Dataset[Images], seed: int, device: torch.device) -> Network:
     return learn(bench.learning, data, seed=seed, device=device, precision=precision(bench.compute, device))[0]
+
+
+def _taken(measurement: OfModels, trained: Trained) -> tuple[dict[str, float], tuple[str, ...]]:
+    """What a measurement found, and what is to be warned of."""
+    try:
+        return measurement.measure(trained), ()
+    except MissingError as error:
+        return {}, (str(error),)
 
 
 def _clocks() -> np.ndarray:

@@ -18,9 +18,8 @@ from miseducation.studies.resampling import interval, interval_of_mean, resample
 LEVELS = 0.50, 0.95  # attack success rates whose doses are told
 SERIES = ["attack", "label_map"]
 MEANS = ["attack_success_rate", "clean_accuracy"]  # what a finished cell has
-SCORES = [*MEANS, "false_trigger_rate"]  # and what a curve needs
 ON_SLOPE = 0.05, 0.95  # where a mean tells of the slope, as a share of the way up
-LEAST_RISE = 0.05  # of the attack success rate, below which there is no curve to speak of
+LEAST_RISE = 0.05  # of the response, below which there is no curve to speak of
 
 
 def summarise(cells: pd.DataFrame, means: Sequence[str] = MEANS) -> pd.DataFrame:
@@ -62,58 +61,83 @@ def doses(cells: pd.DataFrame) -> dict[str, Any]:
     if len(cells["dataset"].unique()) > 1:
         raise ValueError(f"the doses of one data set at a time, not of {', '.join(cells['dataset'].unique())}")
     series = cells.groupby(SERIES, sort=False)
-    return {f"{attack}/{label_map}": _doses(_Series.of(runs)) for (attack, label_map), runs in series}
+    return {f"{attack}/{label_map}": of_series(runs) for (attack, label_map), runs in series}
+
+
+class Response(NamedTuple):
+    """What grows with the rate, a column of the cells: shares, 0 to 1.
+
+    Attributes:
+        score: The column.
+        lower: What it is without poison: another column, or a share.
+        levels: Those whose doses are told.
+    """
+
+    score: str
+    lower: str | float
+    levels: tuple[float, ...]
+
+    def key(self, level: float) -> str:
+        """The name of a level, such as attack_success_rate_95 for 0.95."""
+        return f"{self.score}_{level * 100:g}"
+
+
+SUCCESS = Response("attack_success_rate", "false_trigger_rate", LEVELS)
 
 
 class _Series(NamedTuple):
     """The finished cells above rate 0 of one series."""
 
     rates: np.ndarray  # float64 [r], rising
-    success: np.ndarray  # float64 [r, s], the attack success rate of each seed; 0 where there is none
+    response: np.ndarray  # float64 [r, s], of each seed; 0 where there is none
     there: np.ndarray  # bool [r, s], where there is one
-    lower: np.ndarray  # float64 [s], the false trigger rate of each seed
+    lower: np.ndarray  # float64 [s], the response of each seed without poison
 
     @classmethod
-    def of(cls, cells: pd.DataFrame) -> "_Series":
-        finished = cells[cells["rate"] > 0].dropna(subset=SCORES)
-        table = finished.pivot_table(index="rate", columns="seed", values="attack_success_rate")
-        lower = finished.groupby("seed")["false_trigger_rate"].mean()  # which is the same at all rates
-        rates, success = table.index.to_numpy(float), table.to_numpy(float)
-        return cls(rates, np.nan_to_num(success), ~np.isnan(success), lower.to_numpy(float))
+    def of(cls, cells: pd.DataFrame, response: Response = SUCCESS) -> "_Series":
+        lower = cells[response.lower] if isinstance(response.lower, str) else response.lower
+        finished = cells.assign(lower=lower)[cells["rate"] > 0].dropna(subset=[response.score, "lower"])
+        table = finished.pivot_table(index="rate", columns="seed", values=response.score)
+        ends = finished.groupby("seed")["lower"].mean()  # which is the same at all rates
+        rates, found = table.index.to_numpy(float), table.to_numpy(float)
+        return cls(rates, np.nan_to_num(found), ~np.isnan(found), ends.to_numpy(float))
 
     def means(self) -> np.ndarray:
         """Over the seeds at each rate, float64 `[r]`."""
-        return self.success.sum(axis=1) / self.there.sum(axis=1)
+        return self.response.sum(axis=1) / self.there.sum(axis=1)
 
     def curve(self, times: np.ndarray, start: Curve | None = None) -> Curve:
         """Of a resample in which each seed comes so many times, `[s]`."""
         counts = self.there @ times
         some = counts > 0
-        means, weights = (self.success @ times)[some] / counts[some], counts[some] / times.sum()
+        means, weights = (self.response @ times)[some] / counts[some], counts[some] / times.sum()
         return fit(self.rates[some], means, weights, float(self.lower @ times / times.sum()), start)
 
 
-def _doses(series: _Series) -> dict[str, Any]:
+def of_series(cells: pd.DataFrame, response: Response = SUCCESS) -> dict[str, Any]:
+    """As `doses`, of the cells of one series and of any response."""
+    series = _Series.of(cells, response)
     rates, means, seeds = series.rates, series.means(), len(series.lower)
     whole = series.curve(np.ones(seeds)) if len(rates) > 2 else None
     if whole is None or not _is_shown(whole, rates, means):
         unknown: dict[str, Any] = {"rate": None, "interval": None}
-        return {key(level): unknown | {"bound": _place(level, rates, means)} for level in LEVELS} | {"curve": None}
+        places = {response.key(level): unknown | {"bound": place(level, rates, means)} for level in response.levels}
+        return places | {"curve": None}
     found: dict[str, Any] = {}
     times, weights = resamples(seeds)
     curves = [series.curve(each, whole) for each in times] if seeds > 1 else []
-    for level in LEVELS:
+    for level in response.levels:
         rate = whole.rate_for(level)
         bound = f"< {rates[0]:g}" if rate < rates[0] else f"> {rates[-1]:g}" if rate > rates[-1] else None
         at = np.array([each.rate_for(level) for each in curves])
         ends = [_swept(end, rates) for end in interval(at, weights, seeds)] if curves else None
-        found[key(level)] = {"rate": _swept(rate, rates), "interval": ends, "bound": bound}
+        found[response.key(level)] = {"rate": _swept(rate, rates), "interval": ends, "bound": bound}
     return found | {"curve": {name: _short(value) for name, value in asdict(whole).items()}}
 
 
 def key(level: float) -> str:
-    """The name of a level, such as attack_success_rate_95 for 0.95."""
-    return f"attack_success_rate_{level * 100:g}"
+    """The name of a level of the attack success rate, see `Response.key`."""
+    return SUCCESS.key(level)
 
 
 def _is_shown(curve: Curve, rates: np.ndarray, means: np.ndarray) -> bool:
@@ -124,8 +148,8 @@ def _is_shown(curve: Curve, rates: np.ndarray, means: np.ndarray) -> bool:
     return bool(rise >= LEAST_RISE and on_slope.any() and misfit < spread / 2)
 
 
-def _place(level: float, rates: np.ndarray, means: np.ndarray) -> str | None:
-    """Between which rates the means first come to a level, in words; None without any."""
+def place(level: float, rates: np.ndarray, means: np.ndarray) -> str | None:
+    """A `bound`: between which rates the means first come to a level, in words; None without any."""
     reached = np.flatnonzero(means >= level)
     if not len(reached):
         return f"> {rates[-1]:g}" if len(rates) else None

@@ -29,6 +29,16 @@ def numbers(bound: str) -> list[float]:
     return [float(number) for number in NUMBER.findall(bound)]
 
 
+def within(bound: str | None) -> str:
+    """A bound of `dose.doses` in words.
+
+    >>> within("> 0.1"), within("5e-05 to 0.0001"), within(None)
+    ('above 10 %', '0.005 % to 0.01 %', 'no data')
+    """
+    text = (bound or "no data").replace("<", "below").replace(">", "above")
+    return NUMBER.sub(lambda number: percent(float(number[0])), text)
+
+
 def words(level: float, dose: dict[str, Any], lowest: float, highest: float, *, full: bool = True) -> str:
     """The rate needed for a level, 0 to 1; in full with its interval, which may go beyond the rates tried.
 
@@ -40,8 +50,7 @@ def words(level: float, dose: dict[str, Any], lowest: float, highest: float, *, 
     '95 %: above 10 %'
     """
     if dose["rate"] is None:
-        bound = (dose["bound"] or "no data").replace("<", "below").replace(">", "above")
-        return f"{percent(level)}: {NUMBER.sub(lambda number: percent(float(number[0])), bound)}"
+        return f"{percent(level)}: {within(dose['bound'])}"
     text = f"{percent(level)} at {percent(dose['rate'])}"
     if not full or dose["interval"] is None:
         return text

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 
 from tqdm import tqdm
@@ -30,6 +31,17 @@ def by_model(cells: Iterable[Cell]) -> list[tuple[Cell, ...]]:
     return [tuple(model) for model in models.values()]
 
 
+def _by_want(
+    models: Iterable[tuple[Cell, ...]], kept: Sequence[str], found: Mapping[Cell, Outcomes]
+) -> dict[tuple[str, ...], list[tuple[Cell, ...]]]:
+    """Groups models by what is to be measured of them: of those found before a detector was added, it alone."""
+    groups: dict[tuple[str, ...], list[tuple[Cell, ...]]] = {}
+    for model in models:
+        wanting = tuple(each for each in kept if any(each not in found[cell] for cell in model))
+        groups.setdefault(wanting, []).append(model)
+    return groups
+
+
 def finish(bench: Bench, wanted: Sequence[Cell], engine: Engine, store: CellStore, title: str) -> Results:
     """Trains what the store does not know yet, and keeps each cell there as soon as it is done.
 
@@ -45,25 +57,23 @@ def finish(bench: Bench, wanted: Sequence[Cell], engine: Engine, store: CellStor
     keys, kept = Keys(bench), [each for each in bench.measured if isinstance(measurements.find(each), OfModels)]
     names = {cell: {each: keys(cell, each) for each in kept} for cell in cells}
     known = store.get(name for each in names.values() for name in each.values())
-    results: dict[Cell, Outcomes | Failure] = {
-        cell: {each: known[name] for each, name in of_cell.items()}
-        for cell, of_cell in names.items()
-        if set(of_cell.values()) <= known.keys()
-    }
+    found = {cell: {each: known[name] for each, name in of.items() if name in known} for cell, of in names.items()}
+    results: dict[Cell, Outcomes | Failure] = {cell: of for cell, of in found.items() if len(of) == len(kept)}
     models, missing = by_model(cells), by_model(cell for cell in cells if cell not in results)
     # What is known takes no time, so it has no part in the estimate of what remains.
     name, done = type(engine).__name__.lower(), len(models) - len(missing)
     try:
         with tqdm(total=len(models), initial=done, desc=f"{title} on {name}", unit="model", smoothing=0) as bar:
-            for model, result in engine.run(bench, missing) if missing else ():
-                if isinstance(result, Failure):
-                    results |= dict.fromkeys(model, result)
-                    bar.set_postfix_str("some failed", refresh=False)
-                else:
-                    outcomes = dict(zip(model, result, strict=True))
-                    store.put({names[cell][each]: one for cell, of in outcomes.items() for each, one in of.items()})
-                    results |= outcomes
-                bar.update()
+            for wanting, some in _by_want(missing, kept, found).items():
+                for model, result in engine.run(replace(bench, measured=wanting), some):
+                    if isinstance(result, Failure):
+                        results |= dict.fromkeys(model, result)
+                        bar.set_postfix_str("some failed", refresh=False)
+                    else:
+                        outcomes = dict(zip(model, result, strict=True))
+                        store.put({names[cell][each]: one for cell, of in outcomes.items() for each, one in of.items()})
+                        results |= {cell: found[cell] | of for cell, of in outcomes.items()}
+                    bar.update()
     except KeyboardInterrupt:
         print("what is finished is kept, and the same command goes on from there", file=sys.stderr)
         raise

@@ -5,12 +5,14 @@ from pathlib import Path
 
 from miseducation.attacks import Attack, AttackSection, channel
 from miseducation.dataset.disk import load_raw
+from miseducation.defences import RowDetector, defence
+from miseducation.defending.section import DefencesSection
 from miseducation.errors import InputError
 from miseducation.poisoning import label_maps
 from miseducation.project import own_files, parts
 from miseducation.project.params import read
 from miseducation.studies.bench import Arm, Bench
-from miseducation.studies.section import StudiedAttack, StudySection, read_for
+from miseducation.studies.section import DETECTION, StudiedAttack, StudySection, read_for
 from miseducation.training.compute import ComputeSection, precision, set_up
 from miseducation.training.learning import TrainSection
 
@@ -54,7 +56,21 @@ def prepare(study: str, section: StudySection, dataset: str, folder: Path) -> Be
             twice = f"{each.section.name} with {each.section.label_map}"
             raise InputError(f"params.yaml: studies.{study}.attacks: {twice} stands there twice")
     compute = compute.model_copy(update=settled)
-    return Bench(folder, train, test, tuple(arms), learning, compute, tuple(section.measured))
+    return Bench(folder, train, test, tuple(arms), learning, compute, *_measured(study, section))
+
+
+def _measured(study: str, section: StudySection) -> tuple[tuple[str, ...], DefencesSection | None]:
+    """The names of the measurements, with a part for each detector of rows, and what those are given."""
+    if DETECTION not in section.measured:
+        return tuple(section.measured), None
+    given = read(DefencesSection, "defences")
+    able = [name for name in given.detectors if isinstance(defence(name, "detectors"), RowDetector)]
+    for name in section.detectors or ():
+        if name not in able:
+            raise InputError(f"params.yaml: studies.{study}.detectors = {name!r}; allowed: {', '.join(able)}")
+    detecting = [f"{DETECTION}.{name}" for name in section.detectors or able]
+    every = [detecting if each == DETECTION else [each] for each in section.measured]
+    return tuple(name for names in every for name in names), given
 
 
 def digests(study: str, section: StudySection, benches: Mapping[str, Bench]) -> dict[str, str]:

@@ -12,7 +12,8 @@ from miseducation.project import parts
 from miseducation.project.params import PARAMS, Section, read, read_all, validate
 
 SETTLED = {"name", "rate", "label_map", "surrogate"}  # of the section `attack`, by what is studied
-TAKEN = {"clean", "backdoored"}  # folders of `metrics`, by variant of the model
+DETECTION = "detection"  # the measurement that consists of parts, a detector each
+TAKEN = {"clean", "backdoored", "defences"}  # folders of `metrics` that are others'
 NAME = re.compile(r"[a-z][a-z0-9_-]*")  # YAML would read 1 as a number
 Knobs: TypeAlias = dict[str, Any]
 S = TypeVar("S", bound=Section)
@@ -63,6 +64,9 @@ class StudySection(Section):
     overrides: dict[str, Override] = Field(
         {}, description="for each data set {only: …, attack: …, attacks: …, train: …}, what is other for it"
     )
+    detectors: Annotated[Distinct[str], Field(min_length=1)] | None = Field(
+        None, description="a list of those that `detection` measures, of defences.detectors, or null for all"
+    )
 
     def check(self, name: str) -> None:
         """Looks at the names, without importing anything.
@@ -78,6 +82,10 @@ class StudySection(Section):
             parts.check_name("attacks", self.name_of(attack), f"{key}.attacks")
             if not isinstance(attack, str):
                 label_maps.check_name(attack.label_map, f"{key}.attacks")
+        for each in self.detectors or ():
+            parts.check_name("defences", each, f"{key}.detectors")
+        if self.detectors and DETECTION not in self.measured:
+            raise InputError(f"{PARAMS}: {key}.detectors are for the measurement {DETECTION}; {key}.measured lacks it")
         if "scores" not in self.measured:
             raise InputError(f"{PARAMS}: {key}.measured = {self.measured}; allowed: a list with scores in it")
         for dataset, other in self.overrides.items():

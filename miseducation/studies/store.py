@@ -21,6 +21,7 @@ from pydantic import FiniteFloat, TypeAdapter, ValidationError
 from miseducation.errors import InputError
 from miseducation.project import code, own_files, parts
 from miseducation.project.messages import cut
+from miseducation.studies import measurements
 from miseducation.studies.bench import Arm, Bench, Cell
 from miseducation.studies.cells import Outcome
 
@@ -49,13 +50,22 @@ class Keys:
             [platform.machine(), torch.backends.cpu.get_cpu_capability()],
             [version(package) for package in ("torch", "torchvision", "numpy")],
         ]
+        self._measured: dict[str, list[object]] = {}
+        self._bench = bench
         self._arms = [self._of_arm(arm, bench.learning.network) for arm in bench.arms]
 
     def __call__(self, cell: Cell, measurement: str) -> str:
         """The name of what is measured of a cell, a SHA-256."""
-        how = _code([f"{parts.folder('measurements')}/{measurement}.py"])
-        content = [self._shared, self._arms[cell.arm], float(cell.rate), float(cell.cover), cell.seed, how]
+        if measurement not in self._measured:
+            self._measured[measurement] = self._of_measurement(measurement)
+        how = self._measured[measurement]
+        content = [self._shared, self._arms[cell.arm], float(cell.rate), float(cell.cover), cell.seed, *how]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def _of_measurement(self, name: str) -> list[object]:
+        measurement = measurements.find(name)
+        files = [f"{parts.folder('measurements')}/{measurements.file_of(name)}.py", *measurement.code]
+        return [_code(files), *measurement.knobs(self._bench)]
 
     @staticmethod
     def _of_arm(arm: Arm, network: str) -> object:

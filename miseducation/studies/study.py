@@ -10,21 +10,32 @@ import pandas as pd
 
 from miseducation.errors import InputError
 from miseducation.project.files import write_csv, write_json, write_text
-from miseducation.studies import dose, dose_text, engines, grid, table_text, tables
+from miseducation.studies import blind, blind_text, dose, dose_text, engines, grid, table_text, tables
 from miseducation.studies.bench import Bench
 from miseducation.studies.section import StudySection
 from miseducation.studies.store import CellStore
 
 
 class Found(NamedTuple):
-    """What a study found: its tables, `dose.summarise` of the cells, and for each data set `dose.doses`."""
+    """What a study found: its tables, `dose.summarise` of the cells, and for each data set `dose.doses`.
+
+    And of `blind.windows` the table and the headline, both empty without detectors.
+    """
 
     tables: tables.Tables
     summary: pd.DataFrame
     doses: dict[str, Any]
+    windows: pd.DataFrame
+    noticed: dict[str, Any]
 
     def write(self, name: str, folder: Path) -> None:
         """Writes the tables to the study's folder."""
+        for old in folder.glob("blind_window.*"):
+            old.unlink()  # of detectors that are no longer in the study
+        if self.noticed:
+            write_csv(folder / "blind_window.csv", self.windows)
+            write_json(folder / "blind_window.json", self.noticed)
+            write_text(folder / "blind_window.md", blind_text.markdown(name, self.windows, self.noticed))
         for file in ("cells", "timing", "failed"):
             write_csv(folder / f"{file}.csv", getattr(self.tables, file))
         write_csv(folder / "summary.csv", self.summary)
@@ -38,6 +49,8 @@ class Found(NamedTuple):
         for dataset, doses in self.doses.items():
             print(f"{dataset}:")
             print(dose_text.report(doses, cells.loc[cells["dataset"] == dataset, "rate"], full=full))
+        for dataset, noticed in self.noticed.items():
+            print(f"{dataset}: {blind_text.sentence(noticed)}")
         print(f"{folder} has the tables and figures of the study {name}")
         for text in self.tables.warned:
             warnings.warn(text, stacklevel=1)
@@ -57,8 +70,10 @@ def run(name: str, section: StudySection, benches: Mapping[str, Bench]) -> Found
         wanted = grid.plan(bench.arms, section.rates, section.seeds)
         results = grid.finish(bench, wanted, engine, CellStore(), f"{name} on {dataset},")
         found.append(tables.tables(dataset, bench, wanted, results))
+    measured = next(iter(benches.values())).measured
     joined = tables.joined(found)
     if joined.cells["attack_success_rate"].isna().all():
         raise InputError("every cell failed:\n" + "\n".join(joined.failed["reason"].unique()))
     doses = {str(dataset): dose.doses(cells) for dataset, cells in joined.cells.groupby("dataset", sort=False)}
-    return Found(joined, dose.summarise(joined.cells, tables.means(section.measured)), doses)
+    windows, noticed = blind.windows(joined.cells) if blind.detectors(joined.cells) else (pd.DataFrame(), {})
+    return Found(joined, dose.summarise(joined.cells, tables.means(measured)), doses, windows, noticed)

@@ -8,6 +8,7 @@ from miseducation.studies.dose_text import percent
 
 USUAL = 0.01  # the rate at which the loss of clean accuracy is told
 NONE = "–"
+WORDS = "attack", "label map", "detector", "best detector"  # columns that are no numbers
 HEAD = """# The study {name}
 
 Written by `make study NAME={name}`. All numbers are percentages: means over the seeds {seeds} ± their standard
@@ -32,7 +33,7 @@ def markdown(name: str, cells: pd.DataFrame, failed: pd.DataFrame) -> str:
         blocks.append(SEEN)
     for dataset, rows in cells.groupby("dataset", sort=False):
         lines = [_line(each, usual) for _, each in rows.groupby(SERIES, sort=False)]
-        blocks += [f"## {dataset}", _table(lines)]
+        blocks += [f"## {dataset}", table(lines)]
         why = failed[failed["dataset"] == dataset]
         if len(why):
             blocks += [f"{NONE}: no such run.", "\n".join(f"- {text}" for text in _reasons(why))]
@@ -64,9 +65,10 @@ def _number(value: float, digits: int) -> str:
     return NONE if np.isnan(value) else text.removeprefix("-") if not float(text) else text
 
 
-def _table(lines: list[dict[str, str]]) -> str:
+def table(lines: list[dict[str, str]]) -> str:
+    """In Markdown, of lines with the same columns."""
     head = list(lines[0])
-    rows = [head, ["---", "---", *["---:"] * (len(head) - 2)], *(list(line.values()) for line in lines)]
+    rows = [head, ["---" if each in WORDS else "---:" for each in head], *(list(line.values()) for line in lines)]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 

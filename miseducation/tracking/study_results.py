@@ -11,6 +11,7 @@ from miseducation.tracking import checks, results
 from miseducation.tracking.checks import CELLS, FILES, MalformedError, mapping
 from miseducation.tracking.locks import Stage, flatten, read_lock, read_params
 from miseducation.tracking.results import CellResult, IncompleteError, Input, Result
+from miseducation.tracking.studied import of_detectors, only
 
 LOCK = "pipelines/studies/dvc.lock"
 TIMING = "timing.csv"  # differs from run to run, and is no part of a result
@@ -59,14 +60,15 @@ def _read(folder: Path, name: str, study: Stage, tables: str) -> Result:
     files = [path for path in results.files(folder / tables) if path.name != TIMING]
     asked = mapping(study.params.get(f"studies.{name}"), f"studies.{name}")
     datasets = [checks.name(each, "a data set") for each in checks.listing(asked.get("datasets"), "its data sets")]
+    study = study._replace(params=of_detectors(study.params, asked))
     cells = _read_cells(folder / tables, dict(study.params), asked)
     if not datasets or not cells:
         raise MalformedError(f"the study {name} has no data set or no cell")
     if len(data) * len(datasets) > FILES:
         raise MalformedError(f"the study {name} has more than {FILES} data sets")
     doses, bounds = _read_doses(folder / tables / "dose.json")
-    params = _only(read_params({name: study}), "datasets", datasets)
-    params = _only(params, "attacks", {cell.params["attack.name"] for cell in cells})
+    params = only(read_params({name: study}), "datasets", datasets)
+    params = only(params, "attacks", {cell.params["attack.name"] for cell in cells})
     for key in ("rates", "seeds"):  # the order in which they are named is no part of a result
         given = checks.listing(asked.get(key), f"its {key}")
         params[f"studies.{name}.{key}"] = sorted(given, key=lambda each: checks.parsed(each, f"one of its {key}"))
@@ -168,16 +170,6 @@ def _read_curves(path: Path) -> dict[str, list[tuple[int, float]]]:
 def _numbers(row: Row, names: Iterable[str]) -> dict[str, float]:
     """The numbers in a row, as far as there are any."""
     return {name: checks.parsed(row[name], name) for name in names if row.get(name)}
-
-
-def _only(params: Params, section: str, names: Iterable[str]) -> Params:
-    """The parameters without what others than these have in a section: DVC records the knobs of all of them."""
-    kept = set(names)
-    return {
-        key: value
-        for key, value in params.items()
-        if not key.startswith(f"{section}.") or key.removeprefix(f"{section}.").split(".")[0] in kept
-    }
 
 
 def _place(row: Row) -> Place:

@@ -205,6 +205,13 @@ def stored(project: Project) -> dict[str, Any]:
             return {}
 
 
+def stale_package(folder: Path) -> dict[str, str]:
+    """An environment with an old copy of the package, which nobody may take."""
+    (folder / "miseducation").mkdir()
+    (folder / "miseducation/__init__.py").write_text("raise ImportError('an old copy of the package')\n")
+    return {"PYTHONPATH": str(folder)}
+
+
 def forget(project: Project) -> None:
     """Loses the store, so that all is trained again."""
     for path in (project.folder / ".dvc/tmp").glob("studies.db*"):

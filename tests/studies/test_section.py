@@ -98,7 +98,7 @@ def test_what_a_study_must_say_is_told(set_params: SetParams, missing: str) -> N
 
 
 @pytest.mark.parametrize(
-    "name", ["clean", "backdoored", "../x", "A B", "a b", "Mine", "", "-x", "a.b", "1", 1, True, None]
+    "name", ["clean", "backdoored", "defences", "../x", "A B", "a b", "Mine", "", "-x", "a.b", "1", 1, True, None]
 )
 def test_a_name_that_is_no_folder_of_its_own_is_refused(set_params: SetParams, name: Any) -> None:
     set_params("studies", {name: MINE})

@@ -1,7 +1,11 @@
-"""What is measured of the models of a study. One file, one measurement; the file's name stands in `measured`."""
+"""What is measured of the models of a study. One file, one measurement; the file's name stands in `measured`.
+
+One that consists of parts, which are kept each by itself, is called by both: `detection.strip`.
+"""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, NamedTuple
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -12,12 +16,14 @@ from miseducation.project import parts
 from miseducation.studies.bench import Arm, Bench
 
 
-class Trained(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Trained:
     """A model of a study, as a measurement gets it.
 
     Attributes:
         bench: What it shares with others.
         arm: The attack.
+        seed: The cell's.
         learnt: The training set, poison included.
         poison: What the attacker changed in it.
         network: The model, on its device and in evaluation mode.
@@ -27,6 +33,7 @@ class Trained(NamedTuple):
 
     bench: Bench
     arm: Arm
+    seed: int
     learnt: Dataset[Images]
     poison: Poison
     network: Network
@@ -34,26 +41,59 @@ class Trained(NamedTuple):
     fooled: np.ndarray
 
 
+class MissingError(Exception):
+    """A measurement that cannot be taken of a cell, and never will be; the others can, and its columns are missing."""
+
+
 class Measurement(ABC):
     """Columns of `cells.csv`.
 
     Attributes:
-        columns: Their names, in their order; those that end in `_rows` are counts.
-        means: Those of which the summary has the mean over the seeds, 0 to 1.
-        baselines: Those that tell of the clean model what others, the values, tell of the cell's.
+        part: Which of its parts it is; "" for one without parts.
+        baselines: The columns that tell of the clean model what others, the values, tell of the cell's.
     """
 
-    columns: ClassVar[tuple[str, ...]]
-    means: ClassVar[tuple[str, ...]] = ()
     baselines: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, part: str = "") -> None:
+        self.part = part
+
+    @property
+    @abstractmethod
+    def columns(self) -> tuple[str, ...]:
+        """Their names, in their order; those that end in `_rows` are counts."""
+
+    @property
+    def means(self) -> tuple[str, ...]:
+        """Those of which the summary has the mean over the seeds, 0 to 1."""
+        return ()
+
+    @property
+    def code(self) -> tuple[str, ...]:
+        """The files, from the root of the project, that it finds by their names; what it imports is known."""
+        return ()
+
+    def knobs(self, bench: Bench) -> list[Any]:  # noqa: ARG002
+        """What else its outcome depends on, beside what makes the model; as JSON has it."""
+        return []
 
 
 class OfModels(Measurement):
-    """A measurement of trained models. It is taken where they are trained, and kept with the finished cell."""
+    """A measurement of trained models. It is taken where they are trained, and kept with the finished cell.
+
+    Attributes:
+        of_arm: Whether it looks at the trigger, or at the training set alone, which clean cells share.
+    """
+
+    of_arm: ClassVar[bool] = True
 
     @abstractmethod
     def measure(self, trained: Trained) -> dict[str, float]:
-        """The value of each column but the baselines; what cannot be told is left out."""
+        """The value of each column but the baselines; what cannot be told is left out.
+
+        Raises:
+            MissingError: If it cannot be taken.
+        """
 
 
 class OfTriggers(Measurement):
@@ -70,4 +110,9 @@ def find(name: str) -> Measurement:
     Raises:
         InputError: If there is none.
     """
-    return parts.find("measurements", name, Measurement, "measured")()
+    return parts.find("measurements", file_of(name), Measurement, "measured")(name.partition(".")[2])
+
+
+def file_of(name: str) -> str:
+    """The measurement that this one is a part of, or itself: `detection` for `detection.strip`."""
+    return name.partition(".")[0]

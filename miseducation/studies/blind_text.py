@@ -1,0 +1,86 @@
+"""The blind window for people, `blind_window.md`. Pure functions of what `blind` found."""
+
+from typing import Any
+
+import pandas as pd
+
+from miseducation.studies.blind import BOTH
+from miseducation.studies.dose import SERIES
+from miseducation.studies.dose_text import percent, within
+from miseducation.studies.table_text import NONE, table
+
+HEAD = """# The blind window of the study {name}
+
+Written by `make study NAME={name}`. All rates are shares of the training rows. An attack works from the rate at which
+half of it succeeds; a detector notices from the rate at which it finds half of the poison, at 1 % false positives.
+What lies between them works, and nobody sees it. In brackets are 95 % intervals over the seeds, with a dash for an end
+beyond the rates tried. What is "lost" is found no longer at that rate, though half of it was at a lower one. "Both" are
+the two detectors that cover most."""
+SECOND = """The lowest rate tried at which an attack succeeds in 90 % or more, and what is found there at 1 % false
+positives:"""
+THIRD = """What each detector flags by its own rule where nothing is poisoned, over the seeds:"""
+
+
+def markdown(name: str, windows: pd.DataFrame, noticed: dict[str, Any]) -> str:
+    """The content of `blind_window.md`, of both results of `blind.windows`: two tables for each data set."""
+    blocks = [HEAD.format(name=name)]
+    for dataset, rows in windows.groupby("dataset", sort=False):
+        found = noticed[str(dataset)]
+        starts = [_starts(each) for _, each in rows.groupby(SERIES, sort=False)]
+        begins = [_begins(arm, of_arm) for arm, of_arm in found["attacks"].items()]
+        alarms = [_alarm(*each) for each in found["clean_flagged_share"].items()]
+        blocks += [f"## {dataset}", f"{sentence(found)}.", table(starts), SECOND, table(begins)]
+        blocks += [THIRD, table(alarms)] if alarms else []
+    return "\n\n".join(blocks) + "\n"
+
+
+def sentence(found: dict[str, Any]) -> str:
+    """A data set's part of `blind_window.json` in words.
+
+    >>> found = {"attacks": {"a": {}, "b": {}}, "successful": 2, "found": 2}
+    >>> sentence(found | {"pair": ["scan", "strip"], "pair_found": 1})
+    '2 of 2 attacks come to 90 %; there, some detector finds 90 % of the poison of 2, scan or strip of 1'
+    """
+    return (
+        f"{found['successful']} of {len(found['attacks'])} attacks come to 90 %; there, some detector finds 90 % of "
+        f"the poison of {found['found']}, {' or '.join(found['pair'])} of {found['pair_found']}"
+    )
+
+
+def _starts(rows: pd.DataFrame) -> dict[str, str]:
+    first = rows.iloc[0]
+    line = {"attack": str(first["attack"]), "label map": str(first["label_map"]), "works from": _dose(first, "attack")}
+    for _, row in rows.iterrows():
+        lost = "" if pd.isna(row["lost_at"]) else f", lost at {percent(row['lost_at'])}"
+        name = "both" if BOTH in row["detector"] else row["detector"]
+        line[name] = _dose(row, "detector") + lost
+    return line
+
+
+def _begins(arm: str, found: dict[str, Any]) -> dict[str, str]:
+    attack, _, label_map = arm.partition("/")
+    there = found["rate"] is not None
+    return {
+        "attack": attack,
+        "label map": label_map,
+        "rate": percent(found["rate"]) if there else NONE,
+        "succeeds": percent(found["attack_success_rate"]) if there else NONE,
+        "best detector": found["detector"] if there else NONE,
+        "finds": percent(found["tpr_at_1pct_fpr"]) if there else NONE,
+        "both find": percent(found["pair_tpr_at_1pct_fpr"]) if there else NONE,
+    }
+
+
+def _alarm(name: str, flagged: dict[str, float]) -> dict[str, str]:
+    return {"detector": name} | {each: percent(share) for each, share in flagged.items()}
+
+
+def _dose(row: pd.Series, whose: str) -> str:
+    """A dose with its interval, which may go beyond the rates tried, or its bound."""
+    rate, low, high = (row[f"{whose}_dose{end}"] for end in ("", "_low", "_high"))
+    if pd.isna(rate):
+        return within(row[f"{whose}_bound"])
+    if pd.isna(low) and pd.isna(high):
+        return percent(rate)
+    ends = [NONE if pd.isna(end) else percent(end).removesuffix(" %") for end in (low, high)]
+    return f"{percent(rate)} ({' to '.join(ends)})"
