@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from miseducation.tracking.defence_results import OF
 from miseducation.tracking.recorder import KEY, PARENT
@@ -102,6 +103,22 @@ def test_mlflow_has_them_under_the_attacks_run_once(defended: Project) -> None:
     success = table(defended, "models").loc["clp", "attack_success_rate"]
     assert of[0].data.metrics["clp.behind.attack_success_rate"] == success
     assert of[0].data.params["defences.scanners.neural_cleanse.steps"] == "20"
+
+
+def test_what_dvc_still_knows_of_a_defence_that_is_gone_hinders_no_record(defended: Project) -> None:
+    lock = defended.folder / "pipelines/defences/dvc.lock"
+    kept = lock.read_text()
+    content = yaml.safe_load(kept)
+    gone = json.loads(json.dumps(content["stages"]["detect@confidence"]))
+    gone["outs"] = [{**out, "path": out["path"].replace("confidence", "gone")} for out in gone["outs"]]
+    gone["deps"] = [{**dep, "md5": "0" * 32} for dep in gone["deps"]]
+    content["stages"]["detect@gone"] = gone
+    lock.write_text(yaml.safe_dump(content))
+    assert "nothing to record" not in defended("python", "-m", "stages.track", "--defences")
+    content["stages"]["detect@confidence"]["deps"] = gone["deps"]
+    lock.write_text(yaml.safe_dump(content))
+    assert "has changed since the defences ran" in defended("python", "-m", "stages.track", "--defences")
+    lock.write_text(kept)
 
 
 def test_another_knob_or_method_runs_no_other(defended: Project) -> None:
