@@ -27,8 +27,10 @@ SUSPICIONS = {
 }
 
 
-@pytest.mark.parametrize("names", [[], ["usual"], list(SUSPICIONS)], ids=len)
-@pytest.mark.parametrize("truth", TRUTHS.values(), ids=TRUTHS)
+@pytest.mark.parametrize(
+    ("truth", "names"),
+    [*((truth, ["usual"]) for truth in TRUTHS.values()), (TRUTHS["some"], []), (TRUTHS["some"], list(SUSPICIONS))],
+)
 def test_suspicions_and_curves_are_drawn(truth: Truth, names: list[str], tmp_path: Path) -> None:
     found = {name: SUSPICIONS[name] for name in names}
     flagged = {name: suspicion > 0.5 for name, suspicion in found.items()}
@@ -48,8 +50,7 @@ def test_features_are_drawn(truth: Truth, tmp_path: Path) -> None:
     pictures.save(defences.projection(RNG.normal(size=(ROWS, 2)), truth, "$8_$"), tmp_path / "projection.png")
 
 
-@pytest.mark.parametrize("scanners", [0, 1, 2])
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("scanners", "channels"), [(0, 1), (1, 3), (2, 1)])
 def test_the_worst_trigger_comes_first(scanners: int, channels: int, tmp_path: Path) -> None:
     masks, patterns = RNG.random((3, 8, 9)), 255 * RNG.random((3, 8, 9, channels))
     found = {f"scanner{number}": (masks, patterns, np.array([0.5, 7.0, -1.0])) for number in range(scanners)}
