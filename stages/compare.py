@@ -6,7 +6,7 @@ import numpy as np
 
 from miseducation.check import check_params
 from miseducation.dataset.disk import load_poisoned, load_raw, load_triggered, read_manifest
-from miseducation.defending.section import BASELINES, DefencesSection
+from miseducation.defending.section import DefencesSection
 from miseducation.project import command
 from miseducation.project.files import read_json, write_csv
 from miseducation.project.params import read
@@ -19,8 +19,7 @@ SUSPICIONS, METRICS = Path("data/defences"), Path("metrics/defences")
 def main() -> None:
     """Reads what each defence came to; writes `detection.csv`, `models.csv` and pictures to `metrics/defences`."""
     section = read(DefencesSection, "defences")
-    names = [*BASELINES, *section.detectors, *section.scanners, *section.repairs]
-    methods = {name: read_json(METRICS / "methods" / f"{name}.json") for name in names}
+    methods = {name: read_json(METRICS / "methods" / f"{name}.json") for name in section.names}
 
     from miseducation import networks
     from miseducation.defending import tables

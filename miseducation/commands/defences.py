@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from miseducation.defending import tables
-from miseducation.defending.section import BASELINES, DefencesSection
+from miseducation.defending.section import DefencesSection
 from miseducation.errors import InputError
 from miseducation.project import command
 from miseducation.project.files import read_json
@@ -55,14 +55,16 @@ def _table(table: pd.DataFrame) -> str:
 
 def main() -> None:
     """Reads what each defence came to."""
-    section = read(DefencesSection, "defences")
-    every = [*BASELINES, *section.detectors, *section.scanners, *section.repairs]
+    every = read(DefencesSection, "defences").names
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="sections of defences in params.yaml; all, if none is named")
     names = parser.parse_args().names or every
     if unknown := [name for name in names if name not in every]:
         raise InputError(f"{unknown[0]!r} is no defence of params.yaml; allowed: {', '.join(every)}")
-    methods = {name: read_json(METRICS / "defences" / "methods" / f"{name}.json") for name in names}
+    paths = {name: METRICS / "defences" / "methods" / f"{name}.json" for name in names}
+    if missing := [name for name, path in paths.items() if not path.is_file()]:
+        raise InputError(f"{missing[0]} has not run yet; `make defend` runs it")
+    methods = {name: read_json(path) for name, path in paths.items()}
     print(f"\n{text(methods, read_json(METRICS / 'evaluation.json'))}")
 
 

@@ -18,7 +18,6 @@ from miseducation.training.compute import ComputeSection, precision, set_up
 from miseducation.training.learning import TrainSection
 
 RAW, POISONED, MODELS = Path("data/raw"), Path("data/poisoned"), Path("models")
-VARIANTS = "backdoored", "clean"
 
 
 class Case(NamedTuple):

@@ -22,6 +22,11 @@ class DefencesSection(Section):
     scanners: Knobs = Field(description="{name: knobs} of what tells a model with a backdoor, likewise")
     repairs: Knobs = Field(description="{name: knobs} of what takes a backdoor out of a model, likewise")
 
+    @property
+    def names(self) -> list[str]:
+        """All that is tried, in the order of the tables: the baselines first."""
+        return [*BASELINES, *(name for kind in get_args(Kind) for name in getattr(self, kind))]
+
     def check(self) -> None:
         """Looks at the names, without importing anything.
 

@@ -134,6 +134,11 @@ def test_a_quick_look_needs_three(defended: Project) -> None:
     told = defended("python", "-m", "miseducation.commands.defences", "confidence", "clp")
     assert "confidence" in told
     assert "neural_cleanse" not in told
+    refused = defended("python", "-m", "miseducation.commands.defences", "scan", fails=True)
+    assert "error: 'scan' is no defence of params.yaml; allowed: oracle, random, confidence" in refused
+    (defended.folder / "metrics/defences/methods/clp.json").rename(defended.folder / "clp.json")
+    assert "error: clp has not run yet" in defended("python", "-m", "miseducation.commands.defences", fails=True)
+    (defended.folder / "clp.json").rename(defended.folder / "metrics/defences/methods/clp.json")
 
 
 def test_what_is_no_defence_is_told_before_any_work(defended: Project) -> None:
