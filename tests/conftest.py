@@ -7,7 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from copy import copy
 from pathlib import Path
@@ -19,6 +19,7 @@ import yaml
 from filelock import FileLock
 from hypothesis import settings
 from mlflow import MlflowClient
+from threadpoolctl import threadpool_limits
 
 from benchmarks.scratch import PROJECT as PROJECT
 from benchmarks.scratch import copy_project, environment
@@ -35,6 +36,13 @@ settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
 ALL = ["check", "download", "poison", "train@clean", "train@backdoored", "evaluate", "report", "track"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Where as many processes as cores test, threads would only wait for one another, and burn the time."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture(scope="session")
