@@ -58,6 +58,7 @@ accounts: no-scm  ## How many accounts does the attacker need? A simulated crowd
 # The three that cover most, for a first look.
 QUICK_ONES = detect@scan detect@label_free_neighbours repair@i_bau
 defend: no-scm  ## Would anyone have noticed? All defences on the result that is there; QUICK=1: three of them
+	@$(BIN)/python -m miseducation.commands.defences --check
 	$(BIN)/dvc repro $(if $(filter-out 0,$(QUICK)),evaluate $(QUICK_ONES:%=pipelines/defences/dvc.yaml:%),pipelines/defences/dvc.yaml)
 	@$(BIN)/python -m miseducation.commands.defences $(if $(filter-out 0,$(QUICK)),$(foreach one,$(QUICK_ONES),$(lastword $(subst @, ,$(one)))))
 

@@ -1,31 +1,35 @@
-"""Prints what the defences came to: `make defend` ends with it. Names choose some of them."""
+"""Prints what the defences came to; names choose some of them. `make defend` begins with --check and ends with this."""
 
 import argparse
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
+from miseducation.check import check_params
 from miseducation.defending import tables
-from miseducation.defending.section import DefencesSection
+from miseducation.defending.section import DefencesSection, Kind
 from miseducation.errors import InputError
 from miseducation.project import command
 from miseducation.project.files import read_json
 from miseducation.project.params import read
+from miseducation.tracking.checks import IncompleteError
+from miseducation.tracking.defence_results import check_current
 
 METRICS = Path("metrics")
 DETECTION = {
     "auroc": "AUROC",
-    "tpr_at_1pct_fpr": "found at 1 %",
+    "tpr_at_1pct_fpr": "found at 1 % FPR",
     "true_positive_rate": "found",
     "false_positive_rate": "false alarms",
-    "clean_flagged_share": "on clean data",
+    "clean_flagged_share": "alarms if clean",
 }
 MODELS = {
     "clean_accuracy": "clean accuracy",
     "attack_success_rate": "attack success",
     "removed_rows": "rows dropped",
-    "clean_model_accuracy": "price: clean model",
+    "clean_model_accuracy": "accuracy if clean",
 }
 
 
@@ -50,22 +54,50 @@ def _table(table: pd.DataFrame) -> str:
         return f"{value:.2%}"
 
     shown = pd.DataFrame({name: [cell(str(name), value) for value in table[name]] for name in table})
-    return str(shown.to_string(index=False))
+    others = [*shown][1:]
+    return str(shown.rename(columns={name: f"  {name}" for name in others}).to_string(index=False))
+
+
+def check(section: DefencesSection) -> None:
+    """Makes all defences of their knobs, so that a mistake in the last is told before the first runs.
+
+    Raises:
+        InputError: If there is no such defence, or a knob is wrong.
+    """
+    check_params()  # names, before torch is imported for the knobs
+    from miseducation.defences import defence
+
+    for kind in get_args(Kind):
+        for name in getattr(section, kind):
+            defence(name, kind)
 
 
 def main() -> None:
-    """Reads what each defence came to."""
-    every = read(DefencesSection, "defences").names
+    """Reads what each defence came to, or looks through the section `defences`."""
+    section = read(DefencesSection, "defences")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="sections of defences in params.yaml; all, if none is named")
-    names = parser.parse_args().names or every
-    if unknown := [name for name in names if name not in every]:
-        raise InputError(f"{unknown[0]!r} is no defence of params.yaml; allowed: {', '.join(every)}")
+    parser.add_argument("--check", action="store_true", help="only look whether params.yaml is right")
+    given = parser.parse_args()
+    if given.check:
+        return check(section)
+    names = given.names or section.names
+    if unknown := [name for name in names if name not in section.names]:
+        raise InputError(f"{unknown[0]!r} is no defence of params.yaml; allowed: {', '.join(section.names)}")
     paths = {name: METRICS / "defences" / "methods" / f"{name}.json" for name in names}
     if missing := [name for name, path in paths.items() if not path.is_file()]:
         raise InputError(f"{missing[0]} has not run yet; `make defend` runs it")
     methods = {name: read_json(path) for name, path in paths.items()}
-    print(f"\n{text(methods, read_json(METRICS / 'evaluation.json'))}")
+    print(f"\n{text(methods, read_json(METRICS / 'evaluation.json'))}\n")
+    try:
+        check_current(Path(), names)
+    except IncompleteError as error:
+        print(f"warning: {error}", file=sys.stderr)
+    if given.names:
+        print("`make defend` tries all, and writes tables and pictures to metrics/defences")
+    else:
+        print("metrics/defences has the tables and pictures, MLflow the run")
+    return None
 
 
 if __name__ == "__main__":

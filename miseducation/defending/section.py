@@ -19,8 +19,8 @@ class DefencesSection(Section):
     trusted_rows: int = Field(ge=2, description="rows that the defender knows to be clean, 2 or more")
     seed: int = Field(ge=0, lt=2**63, description="draws the trusted rows, apart from the seed at the top, 0 or more")
     detectors: Knobs = Field(description="{name: knobs} of what tells poisoned rows, files of miseducation/defences")
-    scanners: Knobs = Field(description="{name: knobs} of what tells a model with a backdoor, likewise")
-    repairs: Knobs = Field(description="{name: knobs} of what takes a backdoor out of a model, likewise")
+    scanners: Knobs = Field(description="{name: knobs} of what tells a model with a backdoor, such files")
+    repairs: Knobs = Field(description="{name: knobs} of what takes a backdoor out of a model, such files")
 
     @property
     def names(self) -> list[str]:

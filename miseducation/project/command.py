@@ -41,8 +41,13 @@ def run(stage: Callable[[], None], *, check: Callable[[], None] = lambda: None) 
             _check_copy()
             check()
             stage()
+            sys.stdout.flush()  # while it can still be told that nobody reads it
     except InputError as error:
         print(f"error: {plain(str(error))}", file=sys.stderr)
+    except BrokenPipeError:  # who read what we print has seen enough, as `head` does
+        interruptions.restore()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains while it ends
+        sys.exit(1)
     except OSError as error:
         if error.errno not in DISK_FULL:
             interruptions.restore()

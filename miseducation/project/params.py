@@ -91,7 +91,11 @@ def _explain(schema: type[Section], section: str, content: Any, problem: Any) ->
         return f"{section} = {shown(content)}: {message}"
     allowed = schema.model_fields[name].description if name in schema.model_fields else None
     if inner:  # deeper down: an item of a list, a key of a mapping, a branch of a union
-        return f"{key} = {shown(content[name])}: {message} (at {'.'.join(inner)}); allowed: {allowed}"
+        given = content[name]
+        if isinstance(given, dict) and isinstance(given.get(inner[0]), int | float | str):  # which tells all by itself
+            key, given, inner = f"{key}.{inner[0]}", given[inner[0]], inner[1:]
+        place = f" (at {'.'.join(inner)})" if inner else ""
+        return f"{key} = {shown(given)}: {message}{place}; allowed: {allowed}"
     if problem["type"] == "extra_forbidden":
         return f"{key} is not a known key; {section} holds {_known(schema)}"
     if problem["type"] == "missing":

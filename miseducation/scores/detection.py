@@ -65,7 +65,7 @@ def ranking(suspicion: np.ndarray, poison: np.ndarray) -> dict[str, float]:
     false, true, _ = roc_curve(poison, suspicion, drop_intermediate=False)
     return {
         "auroc": float(roc_auc_score(poison, suspicion)),
-        "average_precision": float(average_precision_score(poison, suspicion)),
+        "average_precision": min(1.0, float(average_precision_score(poison, suspicion))),  # a sum of many shares
         "tpr_at_1pct_fpr": float(true[false <= 0.01].max()),
     }
 

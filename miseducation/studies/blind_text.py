@@ -13,9 +13,10 @@ HEAD = """# The blind window of the study {name}
 
 Written by `make study NAME={name}`. All rates are shares of the training rows. An attack works from the rate at which
 half of it succeeds; a detector notices from the rate at which it finds half of the poison, at 1 % false positives.
-What lies between them works, and nobody sees it. In brackets are 95 % intervals over the seeds, with a dash for an end
-beyond the rates tried. What is "lost" is found no longer at that rate, though half of it was at a lower one. "Both" are
-the two detectors that cover most."""
+What lies between them works, and nobody sees it. A single rate is interpolated between those tried; "a to b" is
+somewhere between these two, "below" and "above" are beyond all. What is "lost" is found no longer at that rate, though
+half of it was at a lower one. "Both" are the two detectors that cover most."""
+INTERVALS = """In brackets are 95 % intervals over the seeds, with a dash for an end beyond the rates tried."""
 SECOND = """The lowest rate tried at which an attack succeeds in 90 % or more, and what is found there at 1 % false
 positives:"""
 THIRD = """What each detector flags by its own rule where nothing is poisoned, over the seeds:"""
@@ -31,6 +32,8 @@ def markdown(name: str, windows: pd.DataFrame, noticed: dict[str, Any]) -> str:
         alarms = [_alarm(*each) for each in found["clean_flagged_share"].items()]
         blocks += [f"## {dataset}", f"{sentence(found)}.", table(starts), SECOND, table(begins)]
         blocks += [THIRD, table(alarms)] if alarms else []
+    if any("(" in block for block in blocks[1:]):
+        blocks.insert(1, INTERVALS)
     return "\n\n".join(blocks) + "\n"
 
 
@@ -39,11 +42,11 @@ def sentence(found: dict[str, Any]) -> str:
 
     >>> found = {"attacks": {"a": {}, "b": {}}, "successful": 2, "found": 2}
     >>> sentence(found | {"pair": ["scan", "strip"], "pair_found": 1})
-    '2 of 2 attacks come to 90 %; there, some detector finds 90 % of the poison of 2, scan or strip of 1'
+    '2 of 2 attacks reach 90 %; where they first do, 90 % of the poison is found of 2, by scan or strip of 1'
     """
     return (
-        f"{found['successful']} of {len(found['attacks'])} attacks come to 90 %; there, some detector finds 90 % of "
-        f"the poison of {found['found']}, {' or '.join(found['pair'])} of {found['pair_found']}"
+        f"{found['successful']} of {len(found['attacks'])} attacks reach 90 %; where they first do, 90 % of "
+        f"the poison is found of {found['found']}, by {' or '.join(found['pair'])} of {found['pair_found']}"
     )
 
 

@@ -1,12 +1,14 @@
 """What the defences made of a result, as it lies in a folder: DVC's record of it, and their tables."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from miseducation.project.foreign import read_table
+from miseducation.project.yaml12 import load_yaml
 from miseducation.tracking import checks, results
 from miseducation.tracking.checks import MalformedError
-from miseducation.tracking.locks import read_lock, read_outputs, read_params
+from miseducation.tracking.locks import Stage, flatten, read_lock, read_outputs, read_params
 from miseducation.tracking.pipeline_results import read_result
 from miseducation.tracking.results import IncompleteError, Result
 
@@ -16,6 +18,7 @@ METHODS = f"{TABLES}methods"
 DETECTION, MODELS = f"{TABLES}detection.csv", f"{TABLES}models.csv"
 KINDS = "detectors", "scanners", "repairs"
 ROWS = "rows"  # the kind of detector whose scores need no more than its name
+AGAIN = "`make defend` brings them up to date"
 OF = "miseducation.attack"  # the tag that holds the key of the attack's result
 
 
@@ -38,10 +41,7 @@ def read_defences(folder: Path) -> Result:
         if name == "compare" or name.startswith("baseline@") or name.partition("@")[2] in names
     }
     hashes = read_outputs(stages)
-    known = attack.hashes | hashes
-    for path, md5 in (dep for stage in stages.values() for dep in stage.deps.items()):
-        if known.get(path, md5) != md5:
-            raise IncompleteError(f"{path} has changed since the defences ran; `make defend` brings them up to date")
+    _check_current(stages, attack.hashes | hashes)
     if missing := [path for path in (DETECTION, MODELS) if path not in hashes]:
         raise MalformedError(f"{LOCK} has no output {missing[0]}")
     tables = {path: md5 for path, md5 in hashes.items() if path.startswith(TABLES)}
@@ -61,6 +61,28 @@ def read_defences(folder: Path) -> Result:
             tags={OF: attack.key},
             parent=attack.key,
         )
+
+
+def check_current(folder: Path, names: Collection[str]) -> None:
+    """Looks whether what some defences came to is of the result and of the parameters that are there now.
+
+    Raises:
+        IncompleteError: If it is not.
+        MalformedError: If what is read is none of our results.
+    """
+    stages = {name: stage for name, stage in read_lock(folder, LOCK).items() if name.partition("@")[2] in names}
+    _check_current(stages, read_result(folder).hashes)
+    now = flatten("params", load_yaml(folder / "params.yaml"))
+    for key, value in read_params(stages).items():
+        if now.get(f"params.{key}") != value:
+            raise IncompleteError(f"{key} has changed since the defences ran; {AGAIN}")
+
+
+def _check_current(stages: Mapping[str, Stage], known: Mapping[str, str]) -> None:
+    """Raises an IncompleteError if a stage depended on other files than those known, MD5s by path."""
+    for path, md5 in (dep for stage in stages.values() for dep in stage.deps.items()):
+        if known.get(path, md5) != md5:
+            raise IncompleteError(f"{path} has changed since the defences ran; {AGAIN}")
 
 
 def _scores(folder: Path) -> dict[str, float]:

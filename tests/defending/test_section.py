@@ -75,7 +75,7 @@ def test_a_wrong_knob_is_named(set_params: SetParams, key: str, value: Any, mess
         ("rate", 0.01, "defences.rate is not a known key; defences holds trusted_rows, seed, detectors, scanners, rep"),
         ("repairs", {"nobody": {}}, "defences.repairs = 'nobody' is unknown; known defences: activation_clustering, "),
         ("scanners", [], r"defences.scanners = \[\]: .*; allowed: {name: knobs} of what tells a model"),
-        ("scanners", {"neural_cleanse": 3}, r"defences.scanners = .* \(at neural_cleanse\); allowed: {name: knobs}"),
+        ("scanners", {"neural_cleanse": 3}, r"defences.scanners.neural_cleanse = 3: .*; allowed: {name: knobs}"),
     ],
 )
 def test_a_wrong_section_is_named(set_params: SetParams, key: str, value: Any, message: str) -> None:

@@ -53,6 +53,16 @@ def test_nor_has_what_nobody_caught(tmp_path: Path) -> None:
     assert f"ValueError: {SHOWN}" in told
 
 
+@pytest.mark.parametrize("lines", [1, 100_000])
+def test_who_stops_reading_sees_no_traceback(lines: int, tmp_path: Path) -> None:
+    program = (
+        "import sys, time\nfrom miseducation.project import command\n"
+        f"command.run(lambda: (time.sleep(0.5), [print(each) for each in range({lines})]))\n"
+    )
+    told = run("sh", "-c", '("$0" -c "$1" | true) 2>&1', sys.executable, program, cwd=Path.cwd())
+    assert told == ""
+
+
 @given(st.text())
 def test_plain_text_is_printable_and_what_is_printable_stays(text: str) -> None:
     shown = command.plain(text)
