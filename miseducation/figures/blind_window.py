@@ -60,11 +60,11 @@ def blind_window(windows: pd.DataFrame, rates: list[float]) -> "Figure":
 def _attack(ax: "Axes", rows: pd.DataFrame, rates: list[float], top: float, height: float) -> None:
     """The band in which it works, and as far as nobody notices; the interval of its beginning."""
     first, end = rows.iloc[0], rates[-1] * AROUND
-    middle = top + height / 2
     ax.axhspan(top, top + height, color="0.965", lw=0, zorder=-1)
     if pd.isna(first["blind_from"]):
         text = "no data" if not first["attack_bound"] else f"less than half succeeds up to {percent(rates[-1])}"
-        ax.text(np.sqrt(rates[0] * rates[-1]), middle, text, ha="center", va="center", fontsize=10, color="0.4")
+        above = top + GAP / 2.5  # the detectors' lines
+        ax.text(np.sqrt(rates[0] * rates[-1]), above, text, ha="center", va="center", fontsize=9.5, color="0.4")
         return
     begin = rates[0] / AROUND if first["attack_bound"].startswith("<") else float(first["blind_from"])
     ax.fill_betweenx([top, top + height], begin, end, color=BLIND, lw=0, zorder=0)
