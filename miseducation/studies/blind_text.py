@@ -23,14 +23,19 @@ THIRD = """What each detector flags by its own rule where nothing is poisoned, o
 
 
 def markdown(name: str, windows: pd.DataFrame, noticed: dict[str, Any]) -> str:
-    """The content of `blind_window.md`, of both results of `blind.windows`: two tables for each data set."""
+    """The content of `blind_window.md`, of both results of `blind.windows`: three tables for each data set.
+
+    Of one where nothing is poisoned there is no window to tell of, only what is flagged all the same.
+    """
     blocks = [HEAD.format(name=name)]
     for dataset, rows in windows.groupby("dataset", sort=False):
         found = noticed[str(dataset)]
         starts = [_starts(each) for _, each in rows.groupby(SERIES, sort=False)]
         begins = [_begins(arm, of_arm) for arm, of_arm in found["attacks"].items()]
         alarms = [_alarm(*each) for each in found["clean_flagged_share"].items()]
-        blocks += [f"## {dataset}", f"{sentence(found)}.", table(starts), SECOND, table(begins)]
+        blocks.append(f"## {dataset}")
+        if rows["attack_dose"].notna().any() or rows["attack_bound"].ne("").any():
+            blocks += [f"{sentence(found)}.", table(starts), SECOND, table(begins)]
         blocks += [THIRD, table(alarms)] if alarms else []
     if any("(" in block for block in blocks[1:]):
         blocks.insert(1, INTERVALS)
@@ -44,10 +49,10 @@ def sentence(found: dict[str, Any]) -> str:
     >>> sentence(found | {"pair": ["scan", "strip"], "pair_found": 1})
     '2 of 2 attacks reach 90 %; where they first do, 90 % of the poison is found of 2, by scan or strip of 1'
     """
-    return (
-        f"{found['successful']} of {len(found['attacks'])} attacks reach 90 %; where they first do, 90 % of "
-        f"the poison is found of {found['found']}, by {' or '.join(found['pair'])} of {found['pair_found']}"
-    )
+    text = f"{found['successful']} of {len(found['attacks'])} attacks reach 90 %"
+    by = f"by {' or '.join(found['pair'])} of {found['pair_found']}"
+    where = f"; where they first do, 90 % of the poison is found of {found['found']}, {by}"
+    return text + where if found["successful"] else text
 
 
 def _starts(rows: pd.DataFrame) -> dict[str, str]:
