@@ -3,12 +3,12 @@
 import warnings
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, final
+from typing import Annotated, Any, NamedTuple, final
 
 import numpy as np
 from pydantic import Field
 
-from miseducation.dataset import clean
+from miseducation.dataset import Dataset, clean
 from miseducation.dataset.names import fault, seen, shown
 from miseducation.dataset.picture_files import decode, in_threads
 from miseducation.datasets import Fetched
@@ -20,6 +20,22 @@ from miseducation.project.messages import cut
 LISTED = 50  # lines of a report on the screen
 NAMED = 10  # files that are named in a warning
 Pixels = Annotated[int, Field(ge=1, le=4096)]
+
+
+class Pictures(NamedTuple):
+    """What was in a folder.
+
+    Attributes:
+        data: All pictures, by name.
+        files: What each is called, relative to the folder.
+        test: bool `[n]`, those of the split to test on; None where there are no splits.
+        source: As in `Fetched`.
+    """
+
+    data: Dataset
+    files: list[str]
+    test: np.ndarray | None
+    source: dict[str, Any]
 
 
 @final
@@ -43,6 +59,19 @@ class Folder(Own):
     skip_bad: bool = Field(False, description="true leaves out, and lists, pictures and classes that cannot be used")
 
     def fetch(self) -> Fetched:
+        data, _, test, source = self.read()
+        held = _held_out(data.labels, self.test_share, self.seed) if test is None else test
+        return Fetched(data[~held], data[held], source)
+
+    def read(self, *, whole: bool = False) -> Pictures:
+        """Reads all pictures, of both splits.
+
+        Args:
+            whole: Whether nobody will split them: a class may have one picture then.
+
+        Raises:
+            InputError: If there are none, or something is wrong with them.
+        """
         root = self.place()
         if not root.is_dir():
             raise self.refusal("is not a folder")
@@ -52,7 +81,7 @@ class Folder(Own):
             raise self.refusal(f"{shown(error.filename)} cannot be read: {error.strerror}") from None
         except InputError as error:
             raise self.refusal(cut(str(error), 1000)) from None
-        found = self._usable(found)
+        found = self._usable(found, whole=whole)
         if found.left:
             names = [cut(name, 1000) for name in sorted(found.left)]
             more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
@@ -61,7 +90,7 @@ class Folder(Own):
 
         source = self.record(root)
         images, unreadable = self._decode(root, found.pictures)
-        used = self._usable(found._replace(lost=found.lost | unreadable))
+        used = self._usable(found._replace(lost=found.lost | unreadable), whole=whole)
         if used.lost:
             print(f"{self.key()}: {_report(used.lost, 'left out')}", flush=True)
         if skipped := used.left | used.lost:
@@ -71,20 +100,17 @@ class Folder(Own):
             images = images[[picture.name not in unreadable for picture in found.pictures]]
         number = {label: i for i, label in enumerate(used.classes)}
         data = clean(images, [number[picture.label] for picture in used.pictures], used.classes)
-        if used.called:
-            test = np.array([picture.split == "test" for picture in used.pictures])
-        else:
-            test = _held_out(data.labels, self.test_share, self.seed)
-        return Fetched(data[~test], data[test], source)
+        test = np.array([picture.split == "test" for picture in used.pictures]) if used.called else None
+        return Pictures(data, [picture.name for picture in used.pictures], test, source)
 
-    def _usable(self, found: Layout) -> Layout:
+    def _usable(self, found: Layout, *, whole: bool) -> Layout:
         """Without what is lost, and classes that are empty then; an `InputError`, if these may not be left out."""
         pictures = [picture for picture in found.pictures if picture.name not in found.lost]
         counts = Counter(picture[1:] for picture in pictures)
         empty = [each for each in found.held if not counts[each]]
         lost = {found.path(*each): "holds no image that can be read" for each in empty} | found.lost
         held = [each for each in found.held if counts[each]] if self.skip_bad else found.held
-        worse = _mismatches(found._replace(held=held), counts, f"{self.key()}.test")
+        worse = _mismatches(found._replace(held=held), counts, f"{self.key()}.test", whole=whole)
         if worse or (lost and not self.skip_bad):
             advice = "" if worse else f", or leave them out with {self.key()}.skip_bad: true"
             raise self.refusal(f"{_report(lost | worse, 'cannot be used')}\nMend or remove them{advice}.")
@@ -113,7 +139,7 @@ class Folder(Own):
         return images, unreadable
 
 
-def _mismatches(found: Layout, counts: Counter[Class], knob: str) -> Problems:
+def _mismatches(found: Layout, counts: Counter[Class], knob: str, *, whole: bool) -> Problems:
     """What is wrong with the classes as a whole, and cannot be left out."""
     each_has = {split: {label for each, label in found.held if each == split} for split in found.called}
     wrong: Problems = {}
@@ -124,7 +150,7 @@ def _mismatches(found: Layout, counts: Counter[Class], knob: str) -> Problems:
             advice = f"; remove it, or choose another with {knob}" if split == "test" else ""
             wrong[found.called[split]] = f"holds no class{advice}"
     for split, label in found.held:
-        if not split and counts[split, label] == 1:
+        if not (split or whole) and counts[split, label] == 1:
             wrong[label] = "holds 1 image, which cannot be split into train and test"
         if reason := fault(label):
             wrong[found.path(split, label)] = f"is no name for a class: it {reason}"
