@@ -4,8 +4,9 @@ import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
-from typing import NamedTuple, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -23,6 +24,8 @@ from miseducation.project.files import read_json
 NAMES = (("train_images", "train_labels", "test_images", "test_labels"), ("x_train", "y_train", "x_test", "y_test"))
 BOXES = ("train_boxes", "test_boxes")
 CLASSES = "classes"  # an array of strings, or classes.json in a folder
+# Those of a set that nobody has split, or whose training set alone is wanted.
+ALONE = (*(names[:2] for names in NAMES), ("images", "labels"), ("x", "y"))
 NEEDED = " or ".join(", ".join(names) for names in NAMES)
 
 LISTED = 20  # arrays that are left out, on the screen
@@ -58,22 +61,36 @@ class ArrayFiles(Own):
         return classes if classes is None else check(classes)
 
     def fetch(self) -> Fetched:
+        (train, test), source = self.read(NAMES)
+        return Fetched(train, test, source)
+
+    def read(self, allowed: Sequence[tuple[str, ...]]) -> tuple[list[Dataset], dict[str, Any]]:
+        """Reads the splits that are there by one of the allowed schemes, `NAMES` or `ALONE`, and their record.
+
+        Raises:
+            InputError: If there are none, or something is wrong with them.
+        """
         place = self.place()
         source = self.record(place)
         try:
-            arrays, others = _load(place)
+            arrays, others = _load(place, {*chain(*allowed)})
         except ValueError as error:
             raise self.refusal(str(error)) from None
-        schemes = [names for names in NAMES if set(names) <= set(arrays)]
+        schemes = [names for names in allowed if set(names) <= set(arrays)]
         if len(schemes) != 1:
-            raise self.refusal(f"holds {', '.join(sorted(arrays)) or 'no array of a known name'}; needs {NEEDED}")
+            needed = " or ".join(", ".join(names) for names in allowed)
+            raise self.refusal(f"holds {', '.join(sorted(arrays)) or 'no array of a known name'}; needs {needed}")
         images, labels = schemes[0][::2], schemes[0][1::2]
         splits = [
             Split(x, arrays[x], y, arrays[y], boxes, arrays.get(boxes))
-            for x, y, boxes in zip(images, labels, BOXES, strict=True)
+            for x, y, boxes in zip(images, labels, BOXES, strict=False)
         ]
         names = self.classes or tuple(arrays.get(CLASSES, np.array([], str)).tolist())
-        problems = [problem for split, other in (splits, splits[::-1]) for problem in _check(split, other, names)]
+        problems = [
+            problem
+            for split, other in zip(splits, splits[::-1], strict=True)
+            for problem in _check(split, other, names)
+        ]
         try:
             names = check(names)
         except InputError as error:
@@ -88,8 +105,7 @@ class ArrayFiles(Own):
         if unused := sorted(others | (set(arrays) - {*schemes[0], *BOXES, CLASSES})):
             more = f" and {len(unused) - LISTED} more" if len(unused) > LISTED else ""
             print(f"{self.key()}: left out {', '.join(map(shown, unused[:LISTED]))}{more}", flush=True)
-        train, test = (_dataset(split, names) for split in splits)
-        return Fetched(train, test, source)
+        return [_dataset(split, names) for split in splits], source
 
 
 @contextmanager
@@ -107,8 +123,8 @@ def _reading(what: str) -> Iterator[None]:
         raise ValueError(f"{what}cannot be read: {reason}") from None
 
 
-def _load(place: Path) -> tuple[Arrays, set[str]]:
-    """The arrays of known names, and the names of others.
+def _load(place: Path, wanted: set[str]) -> tuple[Arrays, set[str]]:
+    """The arrays of the names wanted, those of boxes and classes, and the names of others.
 
     Nothing is unpickled, and nothing is written under the name of an archive's member.
     """
@@ -120,7 +136,7 @@ def _load(place: Path) -> tuple[Arrays, set[str]]:
     else:
         raise ValueError("is neither an .npz file nor a folder")
     arrays = {}
-    for name in (*NAMES[0], *NAMES[1], *BOXES, CLASSES):
+    for name in (*sorted(wanted), *BOXES, CLASSES):
         if name not in members:
             continue
         with _reading(f"{name} "):
@@ -164,7 +180,7 @@ def _labels(split: Split, other: Split, names: Sequence[str]) -> numbering.Label
 
 
 def _check_together(splits: list[Split], classes: int) -> Iterator[str]:
-    train, test = splits
+    train, test = splits[0], splits[-1]
     if train.images.shape[1:] != test.images.shape[1:]:
         yield f"{train.images_name} is {list(train.images.shape)} and {test.images_name} {list(test.images.shape)}"
     if (train.boxes is None) != (test.boxes is None):

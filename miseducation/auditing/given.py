@@ -1,0 +1,74 @@
+"""What is to be audited: the user's own pictures or arrays, a data set of ours, or the poisoned one of the work tree."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from miseducation import datasets
+from miseducation.dataset import Images
+from miseducation.dataset.disk import load_poisoned
+from miseducation.datasets.arrays import ALONE, ArrayFiles
+from miseducation.datasets.folder import Folder
+from miseducation.defending.evidence import as_learnt
+from miseducation.errors import InputError
+from miseducation.project import own_files, parts
+
+RAW = Path("data/raw")
+KEY = "audit.data"
+
+
+class Given(NamedTuple):
+    """A labelled set of which nobody knows whether it is poisoned. There is no truth in it.
+
+    Attributes:
+        images: uint8 `[n, h, w, c]`.
+        labels: int64 `[n]`.
+        classes: The K names.
+        files: What each row is called: its file, relative to the folder; empty where rows have numbers only.
+        source: Where it came from, see `datasets.record`.
+    """
+
+    images: np.ndarray | Images
+    labels: np.ndarray
+    classes: tuple[str, ...]
+    files: list[str]
+    source: dict[str, Any]
+
+
+def read_given(data: str, *, shape: tuple[int, int], colour: bool) -> Given:
+    """Reads what a user calls their data.
+
+    Args:
+        data: A folder of pictures (all splits in it), an `.npz` file or a folder of `.npy` files (the training set), a
+            folder such as `data/poisoned`, or the name of a data set of ours (its training set).
+        shape: Height and width that pictures are stretched to.
+        colour: Whether they are read in colour.
+
+    Raises:
+        InputError: If there is no such thing, or something is wrong with it.
+    """
+    if data in parts.names("datasets"):
+        train, _, source = datasets.source(data).fetch()
+        return Given(train.images, train.labels, train.classes, [], {"name": data, **source})
+    place = own_files.locate(data)
+    if not place.exists():
+        known = ", ".join(parts.names("datasets"))
+        raise InputError(
+            f"params.yaml: {KEY} = {data!r} is not there; allowed: a folder of pictures, an .npz file, a folder of .npy "
+            f"files, data/poisoned, or one of {known}"
+        )
+    if (place / "manifest.csv").is_file() and (place / "images.npy").is_file():
+        poisoned = load_poisoned(RAW, place)
+        return Given(as_learnt(poisoned.images), poisoned.labels, poisoned.classes, [], _record(place))
+    if place.is_file() or any(place.glob("*.npy")):
+        (train, *_), source = ArrayFiles(path=place).read(ALONE)
+        return Given(train.images, train.labels, train.classes, [], source)
+    found = Folder(path=place, shape=shape, colour=colour).read(whole=True)
+    return Given(found.data.images, found.data.labels, found.data.classes, found.files, found.source)
+
+
+def _record(place: Path) -> dict[str, Any]:
+    return datasets.record("a training set of this work tree", "not known", {}) | {
+        own_files.KEY: own_files.digest(place)
+    }
