@@ -32,7 +32,6 @@ def table(results: pd.DataFrame) -> str:
     rows = {
         "defence": "`" + shown["defence"] + "`",
         "kind": shown["kind"],
-        "both models at once, wall s": shown["wall"].map("{:.0f}".format),
         "both models, CPU s": shown["cpu"].map("{:.0f}".format),
         "peak memory of a process, MB": shown["peak"].map("{:.0f}".format),
     }

@@ -18,7 +18,7 @@ def main() -> None:
     name = parser.parse_args().name
 
     from miseducation import networks
-    from miseducation.defending import tables, trial
+    from miseducation.defending import trial
     from miseducation.defending.case import read_case
 
     # Of the clean model there is nothing to tell: nobody touched a row of it, so there is none to drop.
@@ -26,7 +26,7 @@ def main() -> None:
     for file, array in tried.arrays.items():
         write_array(DATA / name / f"{file}.npy", array)
     networks.save(tried.network, MODELS / name)
-    write_json(METRICS / f"{name}.json", {"needs": ["truth"], **tables.compared(tried.scores, {})})
+    write_json(METRICS / f"{name}.json", {"needs": ["truth"], **tried.scores})
     print(f"{name}: {tried.scores['model']['removed_rows']} rows dropped")
 
 

@@ -3,6 +3,7 @@
 import errno
 import gc
 import os
+import select
 import signal
 import sys
 import threading
@@ -44,8 +45,10 @@ def run(stage: Callable[[], None], *, check: Callable[[], None] = lambda: None) 
             sys.stdout.flush()  # while it can still be told that nobody reads it
     except InputError as error:
         print(f"error: {plain(str(error))}", file=sys.stderr)
-    except BrokenPipeError:  # who read what we print has seen enough, as `head` does
+    except BrokenPipeError:
         interruptions.restore()
+        if not _is_unread():
+            raise  # it was another pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains while it ends
         sys.exit(1)
     except OSError as error:
@@ -82,6 +85,13 @@ def end_with(starter: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _is_unread() -> bool:
+    """Whether who read what we print has seen enough, as `head` does."""
+    asked = select.poll()
+    asked.register(sys.stdout.fileno(), 0)
+    return any(event & select.POLLERR for _, event in asked.poll(0))
 
 
 def _failed(*error: Any) -> None:
