@@ -3,7 +3,7 @@
 Ours. A trigger is what teaches a model the wrong label: who learns some of the rows reads the others so, too, though
 who learnt none of them reads what the pictures show. What is hard to read stays hard, and a careless label teaches
 nothing that another careless label would profit from. So the test needs no rate, no target, no trusted row and no
-threshold of a suspicion: only rows to ask about, and too many of them do no harm.
+threshold of a suspicion: only rows to ask about, and too many of them do little harm.
 """
 
 from typing import NamedTuple
@@ -16,18 +16,44 @@ from miseducation.defending.views import principal
 
 HEAPS = 40  # of like pictures, each of which comes into one half as a whole
 COMPONENTS = 40  # of the pixels, by which pictures are alike
+TIMES = 3  # how often a network sees its half of the candidates: half of the triggers are to teach as all of them do
+ORDINARY = 0.25  # share of a class's rows that are read less surely than a row that is an ordinary one of it
 
 
 class Readings(NamedTuple):
-    """How rows are read, int64 `[n]` each, 0 to K - 1.
+    """How rows are read.
 
     Attributes:
-        without: By a network that learnt none of the candidates.
-        crossed: The candidates by a network that learnt those of the other half; the other rows as by `without`.
+        candidates: bool `[n]`, the rows asked about.
+        without: float32 `[n, K]`, probabilities by a network that learnt none of the candidates.
+        crossed: float32 `[n, K]`, those of the candidates by a network that learnt the other half of them; the other
+            rows' as by `without`.
     """
 
+    candidates: np.ndarray
     without: np.ndarray
     crossed: np.ndarray
+
+    def unread(self, labels: np.ndarray) -> np.ndarray:
+        """The candidates that the first network reads as something else than their labels, bool `[n]`."""
+        return self.candidates & (self.without.argmax(axis=1) != labels)
+
+    def ordinary(self, labels: np.ndarray) -> np.ndarray:
+        """Of these, those that it takes for ordinary rows of another class, bool `[n]`.
+
+        It is as sure of them as of most rows of that class, or at least of a quarter. Of rows that are hard to read, or
+        odd ones of their own class, it is less sure.
+        """
+        read, found = self.without.argmax(axis=1), np.zeros(len(labels), bool)
+        for label in range(self.without.shape[1]):
+            own = self.without[~self.candidates & (labels == label) & (read == label), label]
+            if len(own):
+                found |= self.unread(labels) & (read == label) & (self.without[:, label] > np.quantile(own, ORDINARY))
+        return found
+
+    def won(self, labels: np.ndarray) -> np.ndarray:
+        """The candidates that are read as their labels say by who learnt the other half of them, bool `[n]`."""
+        return self.unread(labels) & (self.crossed.argmax(axis=1) == labels)
 
 
 def halves(evidence: Evidence, candidates: np.ndarray) -> np.ndarray:
@@ -54,17 +80,16 @@ def halves(evidence: Evidence, candidates: np.ndarray) -> np.ndarray:
 def read(evidence: Evidence, candidates: np.ndarray) -> Readings:
     """Trains three networks: one without the candidates, bool `[n]`, and one with each half of them."""
     second, recipe = halves(evidence, candidates), evidence.the_recipe()
+    others = np.flatnonzero(~candidates)
 
     def reading(learnt: np.ndarray, asked: np.ndarray) -> np.ndarray:
-        found = evidence.labels.copy()
-        if learnt.sum() > 1 and asked.any():
-            network = recipe.train(evidence.images[learnt], evidence.labels[learnt], seed=evidence.seed)
-            found[asked] = network.predict(evidence.images[asked])
-        return found
+        network = recipe.train(evidence.images[learnt], evidence.labels[learnt], seed=evidence.seed)
+        return network.probabilities(evidence.images[asked])
 
-    without = reading(~candidates, np.ones(len(evidence), bool))
+    without = reading(others, np.arange(len(evidence)))
     crossed = without.copy()
-    for half in (second, ~second):
-        asked = candidates & half
-        crossed[asked] = reading(~asked, asked)[asked]
-    return Readings(without, crossed)
+    for half in (candidates & second, candidates & ~second):
+        asked, learnt = np.flatnonzero(half), np.flatnonzero(candidates & ~half)
+        if len(asked) and len(learnt):
+            crossed[asked] = reading(np.sort(np.concatenate([others, *[learnt] * TIMES])), asked)
+    return Readings(candidates, without, crossed)

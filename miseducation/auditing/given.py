@@ -1,4 +1,4 @@
-"""What is to be audited: the user's own pictures or arrays, a data set of ours, or the poisoned one of the work tree."""
+"""What is to be audited: the user's own pictures or arrays, a data set of ours, or the work tree's poisoned one."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -55,8 +55,8 @@ def read_given(data: str, *, shape: tuple[int, int], colour: bool) -> Given:
     if not place.exists():
         known = ", ".join(parts.names("datasets"))
         raise InputError(
-            f"params.yaml: {KEY} = {data!r} is not there; allowed: a folder of pictures, an .npz file, a folder of .npy "
-            f"files, data/poisoned, or one of {known}"
+            f"params.yaml: {KEY} = {data!r} is not there; allowed: a folder of pictures, an .npz file, a folder of "
+            f".npy files, data/poisoned, or one of {known}"
         )
     if (place / "manifest.csv").is_file() and (place / "images.npy").is_file():
         poisoned = load_poisoned(RAW, place)

@@ -1,5 +1,6 @@
 """What the evidence carries: a verdict for each class, and for the set. Pure functions of arrays."""
 
+from collections.abc import Iterable
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -8,10 +9,11 @@ from scipy.stats import binomtest
 from miseducation.auditing.carry_over import Readings
 
 Verdict: TypeAlias = Literal["clean", "mislabelled", "suspicious", "poisoned"]
-HALF = 0.5  # of the rows that are read otherwise have to be won back, or it is no backdoor
+BAD: tuple[Verdict, ...] = ("clean", "mislabelled", "suspicious", "poisoned")  # the last is the worst
+HALF = 0.5  # of the rows that show another class have to be won back, or it is no backdoor
 LEVEL = 0.001  # chance, over all classes, that rows of which half come back by luck are called poisoned
-FEWEST = 8  # rows that are read otherwise, below which nothing is said of a class
-ERRORS = 0.01  # share of a class's rows with wrong labels from which it is mislabelled
+FEWEST = 8  # such rows, below which nothing is said of a class
+ERRORS = 0.05  # share of a class's rows with wrong labels from which it is mislabelled
 
 
 class Judged(NamedTuple):
@@ -21,7 +23,7 @@ class Judged(NamedTuple):
         verdict: See `judge`.
         rows: How many bear its label.
         asked: Candidates among them.
-        unread: Of these, what a network that learnt no candidate reads as something else.
+        unread: Of these, what a network that learnt no candidate takes for an ordinary picture of another class.
         carried: Of these, what one that learnt the other half of the candidates reads as their label says.
         low: What share of such rows carries over at least: the lower end of an exact interval.
     """
@@ -34,49 +36,53 @@ class Judged(NamedTuple):
     low: float
 
 
-def judge(labels: np.ndarray, classes: int, candidates: np.ndarray, readings: Readings) -> list[Judged]:
+def judge(labels: np.ndarray, classes: int, readings: Readings) -> list[Judged]:
     """A verdict for each class.
 
     `poisoned`: what candidates teach carries over to others of them, in more than half of the cases beyond doubt.
     `suspicious`: it does in more than half of the cases, but they are too few to be sure. `mislabelled`: of many rows
-    the label is wrong, and nothing carries over. `clean`: nothing of that.
+    the label is wrong, and does not carry over. `clean`: nothing of that.
 
     Args:
         labels: int64 `[n]`.
         classes: How many there are.
-        candidates: bool `[n]`, the rows that were asked about.
-        readings: Of them, see `carry_over.read`.
+        readings: Of these rows, see `carry_over.read`.
     """
-    unread = candidates & (readings.without != labels)
-    carried = unread & (readings.crossed == labels)
+    ordinary = readings.ordinary(labels)
+    carried = ordinary & readings.won(labels)
     found = []
     for label in range(classes):
         own = labels == label
-        rows, asked, wrong, back = (int((own & each).sum()) for each in (own, candidates, unread, carried))
-        low = _low(back, wrong, LEVEL / classes)
-        share = back / wrong if wrong else 0.0
+        rows, asked, unread, back = (int((own & each).sum()) for each in (own, readings.candidates, ordinary, carried))
+        low = _low(back, unread, LEVEL / classes)
         verdict: Verdict = "clean"
-        if wrong >= FEWEST and low > HALF:
+        if unread >= FEWEST and low > HALF:
             verdict = "poisoned"
-        elif wrong >= FEWEST and share > HALF:
+        elif unread >= FEWEST and back > HALF * unread:
             verdict = "suspicious"
-        elif wrong - back >= max(FEWEST, ERRORS * rows):
+        elif unread - back >= max(FEWEST, ERRORS * rows):
             verdict = "mislabelled"
-        found.append(Judged(verdict, rows, asked, wrong, back, low))
+        found.append(Judged(verdict, rows, asked, unread, back, low))
     return found
 
 
-def whole(judged: list[Judged]) -> Verdict:
+def worst(judged: Iterable[Judged]) -> Verdict:
     """The worst of the classes' verdicts."""
-    order: list[Verdict] = ["clean", "mislabelled", "suspicious", "poisoned"]
-    return max((each.verdict for each in judged), key=order.index, default="clean")
+    return max((each.verdict for each in judged), key=BAD.index, default="clean")
 
 
-def flagged(labels: np.ndarray, judged: list[Judged], candidates: np.ndarray, readings: Readings) -> np.ndarray:
-    """The rows to take out, bool `[n]`: of poisoned classes, what carried over; of mislabelled ones, what did not."""
-    unread, carried = candidates & (readings.without != labels), readings.crossed == labels
+def reasons(labels: np.ndarray, judged: list[Judged], readings: Readings) -> np.ndarray:
+    """Why each row is to be taken out, str `[n]`: "backdoor", "wrong label", or "" for those that may stay.
+
+    Of a class that is poisoned or suspicious it is whatever is read otherwise without the candidates: half of the
+    triggers need not have been enough to win it back. Wrong labels are told of all classes: those rows that show
+    another class as its ordinary ones do, and that nothing wins back.
+    """
     verdicts = np.array([each.verdict for each in judged])[labels]
-    return unread & np.where(verdicts == "poisoned", carried, (verdicts == "mislabelled") & ~carried)
+    found = np.full(len(labels), "", "<U11")
+    found[readings.ordinary(labels) & ~readings.won(labels)] = "wrong label"
+    found[readings.unread(labels) & np.isin(verdicts, ["poisoned", "suspicious"])] = "backdoor"
+    return found
 
 
 def _low(carried: int, of: int, level: float) -> float:

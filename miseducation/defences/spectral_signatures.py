@@ -8,9 +8,7 @@ from typing import final
 import numpy as np
 
 from miseducation.defences import Evidence, RowDetector
-from miseducation.defending.classwise import Axes, classes, in_trusted_units
-
-NORMAL = 1.4826  # standard deviations of a normal distribution in its median absolute deviation
+from miseducation.defending.classwise import classes, deviations, in_trusted_units
 
 
 @final
@@ -34,15 +32,10 @@ class SpectralSignatures(RowDetector):
         suspicion = np.zeros(len(evidence))
         of_trusted: list[np.ndarray] = []
         for label, rows in classes(evidence.labels):
-            axis = Axes(features[rows], 1)
-            if not len(axis.variances):
-                continue
-            places = axis.along(features[rows])[:, 0]
-            middle = np.median(places)
-            away = np.abs(places - middle)
-            spread = NORMAL * (np.median(away) or away.mean())  # half of the rows or more may be in one place
-            suspicion[rows] = (away / spread) ** 2
-            of_trusted.append(((axis.along(known[trusted.labels == label])[:, 0] - middle) / spread) ** 2)
+            away = deviations(features[rows])
+            if away is not None:
+                suspicion[rows] = away(features[rows]) ** 2
+                of_trusted.append(away(known[trusted.labels == label]) ** 2)
         return in_trusted_units(suspicion, of_trusted)
 
     def flag(self, suspicion: np.ndarray, evidence: Evidence) -> np.ndarray:

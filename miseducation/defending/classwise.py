@@ -3,7 +3,7 @@
 For every detector of rows that compares a row with the others of its label; nothing here knows a method.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from scipy.linalg import eigh
@@ -11,6 +11,7 @@ from scipy.linalg import eigh
 from miseducation.dataset import blocks
 
 BLOCK = 1000  # rows at a time
+NORMAL = 1.4826  # standard deviations of a normal distribution in its median absolute deviation
 EPS = 1e-9  # variance, as a share of the features' mean square, that is none but for rounding
 
 
@@ -48,6 +49,26 @@ class Axes:
         """The features' places along the axes, from their mean: float64 `[n, k]`."""
         places = [(features[some] - self._mean) @ self._axes for some in blocks(len(features), BLOCK)]
         return np.concatenate([np.empty((0, len(self.variances))), *places])
+
+
+def deviations(features: np.ndarray) -> Callable[[np.ndarray], np.ndarray] | None:
+    """The direction in which a class's features vary most, and how far others lie along it from the middle.
+
+    Args:
+        features: float `[n, d]`, n at least 1.
+
+    Returns:
+        A function from features, `[m, d]`, to how far each is from the median of the first, either way, in median
+        absolute deviations, float64 `[m]`, 0 or more. None, if the features do not vary.
+    """
+    axis = Axes(features, 1)
+    if not len(axis.variances):
+        return None
+    places = axis.along(features)[:, 0]
+    middle = np.median(places)
+    away = np.abs(places - middle)
+    spread = NORMAL * (np.median(away) or away.mean())  # half of the rows or more may be in one place
+    return lambda others: np.abs(axis.along(others)[:, 0] - middle) / spread
 
 
 def in_trusted_units(suspicion: np.ndarray, trusted: list[np.ndarray]) -> np.ndarray:

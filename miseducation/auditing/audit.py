@@ -1,0 +1,156 @@
+"""Is a data set poisoned? Asks several detectors, trains without what they name, and sees what carries over."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from miseducation.auditing import candidates, carry_over, verdict
+from miseducation.auditing.carry_over import Readings
+from miseducation.auditing.section import AuditSection
+from miseducation.auditing.verdict import Judged
+from miseducation.dataset import Images
+from miseducation.defending.evidence import Evidence, Model, Recipe, as_learnt
+from miseducation.errors import InputError
+from miseducation.training import compute
+
+FEWEST_ROWS, FEWEST_A_CLASS = 200, 2  # or there is nothing to train on, and to compare with
+TERMS = [  # under which compliance documents know what is looked for
+    "MITRE ATLAS AML.T0020 Poison Training Data",
+    "OWASP ML02:2023 Data Poisoning Attack",
+    "OWASP LLM04:2025 Data and Model Poisoning",
+    "NIST AI 100-2 E2025 backdoor poisoning",
+]
+
+
+class Audited(NamedTuple):
+    """What came of an audit of n rows of K classes.
+
+    Attributes:
+        suspicions: Of each detector, float64 `[n]`, higher is worse.
+        named: Of each detector, bool `[n]`: the rows that it named.
+        readings: How the candidates are read by networks that did not learn them.
+        judged: Of each class.
+        reasons: str `[n]`, why a row is flagged: "backdoor", "wrong label", or "".
+    """
+
+    suspicions: dict[str, np.ndarray]
+    named: dict[str, np.ndarray]
+    readings: Readings
+    judged: list[Judged]
+    reasons: np.ndarray
+
+    @property
+    def flagged(self) -> np.ndarray:
+        """The rows to take out, bool `[n]`."""
+        return self.reasons != ""
+
+
+def audit(
+    images: np.ndarray | Images,
+    labels: np.ndarray,
+    classes: Sequence[str],
+    section: AuditSection,
+    computing: compute.ComputeSection,
+    *,
+    seed: int,
+) -> Audited:
+    """Looks through a labelled set, of which nothing else is known: no row of it is trusted, and none is a test's.
+
+    Args:
+        images: uint8 `[n, h, w, c]`, 200 or more.
+        labels: int64 `[n]`, 0 to K - 1.
+        classes: The K names, 2 or more.
+        section: How networks are trained.
+        computing: On what.
+        seed: Of all that is drawn.
+
+    Raises:
+        InputError: If the set is too small to say anything.
+    """
+    check(labels, classes)
+    device = compute.set_up(computing)
+    recipe = Recipe(
+        section.training(len(labels)),
+        tuple(classes),
+        (images.shape[1], images.shape[2], images.shape[3]),
+        device,
+        compute.precision(computing, device),
+    )
+    images = as_learnt(images)
+    model = Model(recipe.train(images[:], labels, seed=seed), images)
+    evidence = Evidence(images, labels, tuple(classes), seed, model=model, recipe=recipe)
+    found = candidates.suspicions(evidence)
+    named = {name: candidates.named(each, labels) for name, each in found.items()}
+    named["loss"] |= model.probabilities.argmax(axis=1) != labels  # what the network would not learn
+    readings = carry_over.read(evidence, np.logical_or.reduce([*named.values()]))
+    judged = verdict.judge(labels, len(classes), readings)
+    return Audited(found, named, readings, judged, verdict.reasons(labels, judged, readings))
+
+
+def check(labels: np.ndarray, classes: Sequence[str]) -> None:
+    """Refuses, with an `InputError`, a set that is too small to say anything."""
+    counts = np.bincount(labels, minlength=len(classes))
+    if len(classes) < 2:
+        raise InputError(f"there is one class, {classes[0]!r}: an audit compares classes, and needs two or more")
+    if len(labels) < FEWEST_ROWS:
+        raise InputError(f"there are {len(labels)} rows: an audit trains networks, and needs {FEWEST_ROWS} or more")
+    if (few := int(np.median(counts))) <= FEWEST_A_CLASS:
+        raise InputError(f"there are {few} rows in the usual class: an audit needs more than {FEWEST_A_CLASS}")
+
+
+def table(audited: Audited, labels: np.ndarray, classes: Sequence[str], files: Sequence[str]) -> pd.DataFrame:
+    """A line per row, the worst first: those flagged, then those that others read otherwise.
+
+    `suspicion` is how much surer a network that did not learn the row and its like is of another class than of its
+    label, 0 to 1; 0 where nobody asked. `looks_like` is that class. The detectors' columns are as they come.
+    """
+    without, rows = audited.readings.without.astype(np.float64), np.arange(len(labels))
+    surer = without.max(axis=1) - without[rows, labels]
+    suspicion = np.where(audited.readings.candidates, surer, 0)
+    names = np.array(classes, dtype=object)
+    looks = names[without.argmax(axis=1)]
+    made = pd.DataFrame(
+        {
+            "row": rows,
+            "file": [*files] or [""] * len(labels),
+            "label": names[labels],
+            "suspicion": suspicion,
+            **audited.suspicions,
+            "flagged": audited.flagged,
+            "reason": audited.reasons,
+            "looks_like": np.where(audited.readings.candidates, looks, ""),
+        }
+    )
+    order = np.lexsort([rows, -suspicion, audited.reasons != "backdoor", ~audited.flagged])
+    return made.iloc[order].reset_index(drop=True)
+
+
+def summary(audited: Audited, labels: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
+    """The verdict on the set and on each class, with what it rests on; as JSON has it."""
+    each = {}
+    for number, judged in enumerate(audited.judged):
+        own = (labels == number) & audited.flagged
+        backdoor = own & (audited.reasons == "backdoor")
+        each[classes[number]] = {
+            "verdict": judged.verdict,
+            "rows": judged.rows,
+            "asked_rows": judged.asked,
+            "other_class_rows": judged.unread,
+            "carried_over_rows": judged.carried,
+            "carried_over_at_least": round(judged.low, 4),
+            "backdoor_rows": int(backdoor.sum()),
+            "wrong_label_rows": int((own & ~backdoor).sum()),
+            "named_by": {name: int((own & named).sum()) for name, named in audited.named.items()},
+        }
+    return {
+        "verdict": verdict.worst(audited.judged),
+        "rows": len(labels),
+        "flagged_rows": int(audited.flagged.sum()),
+        "backdoor_rows": int((audited.reasons == "backdoor").sum()),
+        "wrong_label_rows": int((audited.reasons == "wrong label").sum()),
+        "chance_of_false_alarm": verdict.LEVEL,
+        "classes": each,
+        "terms": TERMS,
+    }

@@ -1,0 +1,67 @@
+"""Which rows to ask about: those that several detectors find odd, each in its own way, for their class."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from miseducation.defences import Evidence, LabelFreeNeighbours
+from miseducation.defending.classwise import classes, deviations
+from miseducation.defending.views import losses
+
+SHARE = 0.03  # of the usual class's rows that a detector may name: without them a network still learns what is to learn
+EXCESS = 4  # times that share, from which a class is not the usual one, and its rows fall into two kinds
+ROUNDS = 100  # of telling these apart, at most; a few do
+
+
+def suspicions(evidence: Evidence) -> dict[str, np.ndarray]:
+    """What each detector thinks of each row, float64 `[n]`, higher is worse; none of them needs trusted rows.
+
+    `label_free_neighbours` is the defence of that name: whether rows that look alike have other labels.
+    `spectral_signatures` is that defence's without trusted rows: how odd the model's features are among those of the
+    label, in squared deviations. `loss` is the cross-entropy under the model that learnt the row, in nats.
+    """
+    model, odd = evidence.the_model(), np.zeros(len(evidence))
+    for _, rows in classes(evidence.labels):
+        away = deviations(model.features[rows])
+        if away is not None:
+            odd[rows] = away(model.features[rows]) ** 2
+    return {
+        "label_free_neighbours": LabelFreeNeighbours().suspect(evidence),
+        "spectral_signatures": odd,
+        "loss": losses(model.probabilities, evidence.labels),
+    }
+
+
+def named(suspicion: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The rows that stand out by a suspicion, float64 `[n]`, in their class, by what is usual in others: bool `[n]`.
+
+    A few of the usual class do. Where many more of a class do, it holds rows of two kinds, and all of the odder kind
+    stand out: what is left of it would teach a network as well as all of it.
+    """
+    found = np.zeros(len(labels), bool)
+    usual = float(np.median([np.quantile(suspicion[rows], 1 - SHARE) for _, rows in classes(labels)] or [np.inf]))
+    for _, rows in classes(labels):
+        own = suspicion[rows]
+        above = own > usual
+        if above.mean() > EXCESS * SHARE:
+            above |= own > _between(own, above)
+        found[rows] = above
+    return found
+
+
+def candidates(found: Iterable[np.ndarray], labels: np.ndarray) -> np.ndarray:
+    """The rows that any of some suspicions names, bool `[n]`."""
+    return np.logical_or.reduce([named(each, labels) for each in found])
+
+
+def _between(values: np.ndarray, above: np.ndarray) -> float:
+    """The middle between the means of two kinds, which start as those above and the others: two means, on a line."""
+    middle = np.inf
+    for _ in range(ROUNDS):
+        if above.all():
+            break
+        middle = float((values[above].mean() + values[~above].mean()) / 2)
+        if ((values > middle) == above).all():
+            break
+        above = values > middle
+    return middle

@@ -1,0 +1,52 @@
+"""Prints what an audit found; `make audit` ends with it. Ends with 1 if the data are poisoned, so that CI stops there."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from miseducation.errors import InputError
+from miseducation.project import command
+from miseducation.project.files import read_json
+from miseducation.project.messages import plain
+
+METRICS = Path("metrics/audit")
+MEANING = {
+    "clean": "nothing that an audit can see",
+    "mislabelled": "many labels are wrong; they teach no trigger",
+    "suspicious": "some rows teach others their label, but they are too few to be sure",
+    "poisoned": "some rows carry a trigger, and have the label that somebody wants",
+}
+
+
+def text(told: dict[str, Any]) -> str:
+    """The verdict, and a line for each class that is not clean."""
+    lines = [f"{told['verdict']}: {MEANING[told['verdict']]}"]
+    for name, each in told["classes"].items():
+        if each["verdict"] == "clean":
+            continue
+        carried, shown = each["carried_over_rows"], each["other_class_rows"]
+        rests = f"{shown:,} rows show another class, and of {carried:,} the label carries over"
+        lines.append(f"  {name}: {each['verdict']}; of {each['rows']:,} rows {rests}")
+    backdoor, wrong = told["backdoor_rows"], told["wrong_label_rows"]
+    lines.append(f"{backdoor:,} of {told['rows']:,} rows are flagged as a backdoor's, {wrong:,} for a wrong label")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Reads `metrics/audit`; prints the verdict."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--warn-only", action="store_true", help="end with 0 whatever the verdict is")
+    parser.add_argument("--fail-on", choices=["poisoned", "suspicious", "mislabelled"], default="poisoned")
+    given = parser.parse_args()
+    if not (METRICS / "verdict.json").is_file():
+        raise InputError("no data have been audited yet; `make audit DATA=…` does it")
+    told = read_json(METRICS / "verdict.json")
+    print(plain(f"\n{text(told)}\n\n{METRICS / 'report.html'} shows it, {METRICS / 'rows.csv'} lists the rows"))
+    order = list(MEANING)
+    if not given.warn_only and order.index(told["verdict"]) >= order.index(given.fail_on):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    command.run(main)

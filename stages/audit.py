@@ -1,0 +1,41 @@
+"""audit: is this data set poisoned? Of it nothing else is known: no test set, no attack, no trusted row."""
+
+from pathlib import Path
+
+from miseducation.auditing.section import read_audit
+from miseducation.check import check_params
+from miseducation.project import command
+from miseducation.project.params import read, read_seed
+from miseducation.training.compute import ComputeSection
+
+METRICS = Path("metrics/audit")
+
+
+def main() -> None:
+    """Reads what `audit.data` names, and writes nothing there; writes the verdict, a table of rows and a page."""
+    section, computing = read_audit(), read(ComputeSection, "compute")
+
+    import numpy as np
+    from threadpoolctl import threadpool_limits
+
+    from miseducation.auditing.audit import audit, summary, table
+    from miseducation.auditing.given import read_given
+    from miseducation.figures.audit import page
+    from miseducation.project.files import replacing, write_csv, write_json, write_text
+
+    given = read_given(section.data, shape=section.shape, colour=section.colour)
+    with threadpool_limits(computing.threads):
+        found = audit(given.images, given.labels, given.classes, section, computing, seed=read_seed())
+    rows = table(found, given.labels, given.classes, given.files)
+    told = {"data": section.data, "source": given.source, **summary(found, given.labels, given.classes)}
+    kept = [given.files[row] if given.files else str(row) for row in np.flatnonzero(~found.flagged)]
+    with replacing(METRICS) as folder:
+        folder.mkdir()
+        write_csv(folder / "rows.csv", rows)
+        write_json(folder / "verdict.json", told)
+        write_text(folder / "clean_rows.txt", "".join(f"{name}\n" for name in kept))
+        write_text(folder / "report.html", page(told, rows, given.images))
+
+
+if __name__ == "__main__":
+    command.run(main, check=check_params)
