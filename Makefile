@@ -24,7 +24,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # With it, Python would not find the stages in the folder that they are run in.
 unexport PYTHONSAFEPATH
 
-.PHONY: repro no-scm scenario study sweep attacks accounts defend test lint ui article scenarios bench clean help
+.PHONY: repro no-scm scenario study sweep attacks accounts defend audit test lint ui article scenarios bench clean help
 
 repro: no-scm  ## Run what is out of date: download, poison, train, evaluate, report, track
 	$(BIN)/dvc repro
@@ -61,6 +61,11 @@ defend: no-scm  ## Would anyone have noticed? All defences on the result that is
 	@$(BIN)/python -m miseducation.commands.defences --check
 	$(BIN)/dvc repro $(if $(filter-out 0,$(QUICK)),evaluate $(QUICK_ONES:%=pipelines/defences/dvc.yaml:%),pipelines/defences/dvc.yaml)
 	@$(BIN)/python -m miseducation.commands.defences $(if $(filter-out 0,$(QUICK)),$(foreach one,$(QUICK_ONES),$(lastword $(subst @, ,$(one)))))
+
+# DATA=… is a folder of pictures, an .npz file, a folder of .npy files, or a data set's name; WARN_ONLY=1 never fails.
+audit: no-scm  ## Is this data set poisoned? make audit DATA=../pictures; without DATA, audit.data of params.yaml
+	AUDIT_DATA='$(DATA)' $(BIN)/dvc repro pipelines/audit/dvc.yaml
+	@$(BIN)/python -m miseducation.commands.audit $(if $(filter-out 0,$(WARN_ONLY)),--warn-only) $(if $(FAIL_ON),--fail-on $(FAIL_ON))
 
 test: $(VENV)/.installed-test  ## Run the tests
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile

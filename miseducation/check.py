@@ -1,6 +1,7 @@
 """Looks through all of `params.yaml`, as every stage does before it works."""
 
 from miseducation.attacks import AttackSection, attack, channel
+from miseducation.auditing.section import read_audit
 from miseducation.datasets import DataSection, source
 from miseducation.defending.section import DefencesSection
 from miseducation.poisoning import label_maps
@@ -29,5 +30,6 @@ def check_params() -> None:
     label_maps.check_name(section.label_map)
     read(AccountsSection, "accounts")
     read(DefencesSection, "defences").check()
+    read_audit()
     check_studies()
     parts.check_name("networks", read(TrainSection, "train").network, "train.network")

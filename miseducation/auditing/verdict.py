@@ -10,7 +10,9 @@ from miseducation.auditing.carry_over import Readings
 
 Verdict: TypeAlias = Literal["clean", "mislabelled", "suspicious", "poisoned"]
 BAD: tuple[Verdict, ...] = ("clean", "mislabelled", "suspicious", "poisoned")  # the last is the worst
-HALF = 0.5  # of the rows that show another class have to be won back, or it is no backdoor
+HALF = 0.5  # of the rows that look ordinary for another class have to be won back, or it is no backdoor
+MOST = 0.75  # of all that are read otherwise, if the picture is so changed that no row looks ordinary
+ONE_KIND = 0.6  # share of those that are read as one class: an odd kind of the own class is mostly taken for one other
 LEVEL = 0.001  # chance, over all classes, that rows of which half come back by luck are called poisoned
 FEWEST = 8  # such rows, below which nothing is said of a class
 ERRORS = 0.05  # share of a class's rows with wrong labels from which it is mislabelled
@@ -23,46 +25,59 @@ class Judged(NamedTuple):
         verdict: See `judge`.
         rows: How many bear its label.
         asked: Candidates among them.
-        unread: Of these, what a network that learnt no candidate takes for an ordinary picture of another class.
-        carried: Of these, what one that learnt the other half of the candidates reads as their label says.
-        low: What share of such rows carries over at least: the lower end of an exact interval.
+        unread: Of these, what a network that learnt no candidate reads as something else.
+        ordinary: Of these, what it takes for ordinary pictures of another class.
+        carried: Of those unread, what one that learnt the other half of the candidates reads as their label says.
+        ordinary_carried: Of the ordinary ones, likewise.
+        low: What share of the ordinary ones carries over at least, the lower end of an exact interval; of all that are
+            unread, if the verdict rests on them.
     """
 
     verdict: Verdict
     rows: int
     asked: int
     unread: int
+    ordinary: int
     carried: int
+    ordinary_carried: int
     low: float
 
 
 def judge(labels: np.ndarray, classes: int, readings: Readings) -> list[Judged]:
     """A verdict for each class.
 
-    `poisoned`: what candidates teach carries over to others of them, in more than half of the cases beyond doubt.
-    `suspicious`: it does in more than half of the cases, but they are too few to be sure. `mislabelled`: of many rows
-    the label is wrong, and does not carry over. `clean`: nothing of that.
+    `poisoned`: what candidates teach carries over to others of them, beyond doubt in more than half of the cases where
+    they look like ordinary pictures of another class. Where a trigger covers so much that they look like nothing
+    ordinary, beyond doubt in more than three quarters of the cases, and they are read as several classes: odd rows of
+    one kind, such as high sneakers among sneakers, carry over as well, and are mostly taken for boots.
+
+    `suspicious`: more than half of such pictures carry over, but they are too few to be sure. `mislabelled`: many
+    labels are wrong, and do not carry over. `clean`: nothing of that.
 
     Args:
         labels: int64 `[n]`.
         classes: How many there are.
         readings: Of these rows, see `carry_over.read`.
     """
-    ordinary = readings.ordinary(labels)
-    carried = ordinary & readings.won(labels)
+    unread, ordinary, won = readings.unread(labels), readings.ordinary(labels), readings.won(labels)
+    looks = readings.without.argmax(axis=1)
     found = []
     for label in range(classes):
         own = labels == label
-        rows, asked, unread, back = (int((own & each).sum()) for each in (own, readings.candidates, ordinary, carried))
-        low = _low(back, unread, LEVEL / classes)
+        counted = own, own & readings.candidates, own & unread, own & ordinary, own & won, own & ordinary & won
+        rows, asked, odd, plain, back, plain_back = (int(each.sum()) for each in counted)
+        low, low_of_all = (_low(*each, LEVEL / classes) for each in ((plain_back, plain), (back, odd)))
+        kinds = np.bincount(looks[own & unread], minlength=1).max() < ONE_KIND * odd
         verdict: Verdict = "clean"
-        if unread >= FEWEST and low > HALF:
+        if plain >= FEWEST and low > HALF:
             verdict = "poisoned"
-        elif unread >= FEWEST and back > HALF * unread:
+        elif low_of_all > MOST and kinds:
+            verdict, low = "poisoned", low_of_all
+        elif plain >= FEWEST and plain_back > HALF * plain:
             verdict = "suspicious"
-        elif unread - back >= max(FEWEST, ERRORS * rows):
+        elif plain - plain_back >= max(FEWEST, ERRORS * rows):
             verdict = "mislabelled"
-        found.append(Judged(verdict, rows, asked, unread, back, low))
+        found.append(Judged(verdict, rows, asked, odd, plain, back, plain_back, low))
     return found
 
 

@@ -1,4 +1,4 @@
-"""Prints what an audit found; `make audit` ends with it. Ends with 1 if the data are poisoned, so that CI stops there."""
+"""Prints what an audit found; `make audit` ends with it, and with status 1 if the data are poisoned: CI stops there."""
 
 import argparse
 import sys
@@ -8,7 +8,6 @@ from typing import Any
 from miseducation.errors import InputError
 from miseducation.project import command
 from miseducation.project.files import read_json
-from miseducation.project.messages import plain
 
 METRICS = Path("metrics/audit")
 MEANING = {
@@ -25,8 +24,8 @@ def text(told: dict[str, Any]) -> str:
     for name, each in told["classes"].items():
         if each["verdict"] == "clean":
             continue
-        carried, shown = each["carried_over_rows"], each["other_class_rows"]
-        rests = f"{shown:,} rows show another class, and of {carried:,} the label carries over"
+        otherwise, carried = each["read_otherwise_rows"], each["carried_over_rows"]
+        rests = f"{otherwise:,} are read otherwise by who did not learn them, and the label of {carried:,} carries over"
         lines.append(f"  {name}: {each['verdict']}; of {each['rows']:,} rows {rests}")
     backdoor, wrong = told["backdoor_rows"], told["wrong_label_rows"]
     lines.append(f"{backdoor:,} of {told['rows']:,} rows are flagged as a backdoor's, {wrong:,} for a wrong label")
@@ -42,7 +41,7 @@ def main() -> None:
     if not (METRICS / "verdict.json").is_file():
         raise InputError("no data have been audited yet; `make audit DATA=…` does it")
     told = read_json(METRICS / "verdict.json")
-    print(plain(f"\n{text(told)}\n\n{METRICS / 'report.html'} shows it, {METRICS / 'rows.csv'} lists the rows"))
+    print(command.plain(f"\n{text(told)}\n\n{METRICS / 'report.html'} shows it, {METRICS / 'rows.csv'} lists the rows"))
     order = list(MEANING)
     if not given.warn_only and order.index(told["verdict"]) >= order.index(given.fail_on):
         sys.exit(1)

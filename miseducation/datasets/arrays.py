@@ -86,11 +86,8 @@ class ArrayFiles(Own):
             for x, y, boxes in zip(images, labels, BOXES, strict=False)
         ]
         names = self.classes or tuple(arrays.get(CLASSES, np.array([], str)).tolist())
-        problems = [
-            problem
-            for split, other in zip(splits, splits[::-1], strict=True)
-            for problem in _check(split, other, names)
-        ]
+        pairs = zip(splits, splits[::-1], strict=True)
+        problems = [problem for split, other in pairs for problem in _check(split, other, names)]
         try:
             names = check(names)
         except InputError as error:

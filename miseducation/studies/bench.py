@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from miseducation.attacks import Attack, AttackSection
+from miseducation.auditing.section import AuditSection
 from miseducation.dataset import Dataset, Images
 from miseducation.defending.section import DefencesSection
 from miseducation.poisoning.channels import Channel
@@ -68,6 +69,7 @@ class Bench:
         compute: Where; nothing in it may be "auto", as workers may find other machines than ours.
         measured: The measurements of each model, by name.
         defences: What the defender has and knows; None where no measurement asks for it.
+        audit: How an audit trains; likewise.
     """
 
     folder: Path
@@ -78,3 +80,4 @@ class Bench:
     compute: ComputeSection
     measured: tuple[str, ...]
     defences: DefencesSection | None = None
+    audit: AuditSection | None = None

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from miseducation.attacks import Attack, AttackSection, channel
+from miseducation.auditing.section import AuditSection
 from miseducation.dataset.disk import load_raw
 from miseducation.defences import RowDetector, defence
 from miseducation.defending.section import DefencesSection
@@ -56,7 +57,8 @@ def prepare(study: str, section: StudySection, dataset: str, folder: Path) -> Be
             twice = f"{each.section.name} with {each.section.label_map}"
             raise InputError(f"params.yaml: studies.{study}.attacks: {twice} stands there twice")
     compute = compute.model_copy(update=settled)
-    return Bench(folder, train, test, tuple(arms), learning, compute, *_measured(study, section))
+    audit = read(AuditSection, "audit") if "audit" in section.measured else None
+    return Bench(folder, train, test, tuple(arms), learning, compute, *_measured(study, section), audit)
 
 
 def _measured(study: str, section: StudySection) -> tuple[tuple[str, ...], DefencesSection | None]:

@@ -104,8 +104,8 @@ def test_a_file_that_is_replaced_while_it_is_read_is_not_taken_for_the_one_that_
     path, load = store(tmp_path, good(), kind), arrays._load
     before = own_files.digest(path)
 
-    def replace(place: Path) -> tuple[Arrays, set[str]]:
-        loaded = load(place)
+    def replace(place: Path, wanted: set[str]) -> tuple[Arrays, set[str]]:
+        loaded = load(place, wanted)
         store(tmp_path, good() | {"train_images": IMAGES // 2}, kind)
         return loaded
 
