@@ -8,6 +8,7 @@ import numpy as np
 from miseducation import datasets
 from miseducation.dataset import Images
 from miseducation.dataset.disk import load_poisoned
+from miseducation.dataset.names import shown
 from miseducation.datasets.arrays import ALONE, ArrayFiles
 from miseducation.datasets.folder import Folder
 from miseducation.defending.evidence import as_learnt
@@ -25,7 +26,8 @@ class Given(NamedTuple):
         images: uint8 `[n, h, w, c]`.
         labels: int64 `[n]`.
         classes: The K names.
-        files: What each row is called: its file, relative to the folder; empty where rows have numbers only.
+        files: What each row is called: its file, relative to the folder, as it can be shown; empty where rows have
+            numbers only.
         source: Where it came from, see `datasets.record`.
     """
 
@@ -65,7 +67,8 @@ def read_given(data: str, *, shape: tuple[int, int], colour: bool) -> Given:
         (train, *_), source = ArrayFiles(path=place).read(ALONE)
         return Given(train.images, train.labels, train.classes, [], source)
     found = Folder(path=place, shape=shape, colour=colour).read(whole=True)
-    return Given(found.data.images, found.data.labels, found.data.classes, found.files, found.source)
+    names = [shown(file) for file in found.files]
+    return Given(found.data.images, found.data.labels, found.data.classes, names, found.source)
 
 
 def _record(place: Path) -> dict[str, Any]:

@@ -90,13 +90,14 @@ def reasons(labels: np.ndarray, judged: list[Judged], readings: Readings) -> np.
     """Why each row is to be taken out, str `[n]`: "backdoor", "wrong label", or "" for those that may stay.
 
     Of a class that is poisoned or suspicious it is whatever is read otherwise without the candidates: half of the
-    triggers need not have been enough to win it back. Wrong labels are told of all classes: those rows that show
-    another class as its ordinary ones do, and that nothing wins back.
+    triggers need not have been enough to win it back. Wrong labels are told of all classes: rows that show another
+    class as its ordinary ones do, and that nothing wins back; of a class that is mislabelled, all that nothing wins.
     """
     verdicts = np.array([each.verdict for each in judged])[labels]
+    unread, lost = readings.unread(labels), ~readings.won(labels)
     found = np.full(len(labels), "", "<U11")
-    found[readings.ordinary(labels) & ~readings.won(labels)] = "wrong label"
-    found[readings.unread(labels) & np.isin(verdicts, ["poisoned", "suspicious"])] = "backdoor"
+    found[unread & lost & (readings.ordinary(labels) | (verdicts == "mislabelled"))] = "wrong label"
+    found[unread & np.isin(verdicts, ["poisoned", "suspicious"])] = "backdoor"
     return found
 
 

@@ -1,0 +1,116 @@
+"""An audit of scikit-learn's digits, clean and poisoned, by networks that really learn."""
+
+import dataclasses
+from functools import cache
+
+import numpy as np
+import pytest
+
+from miseducation.attacks import Attack, BadNets, Blended, LabelFlip
+from miseducation.auditing.audit import Audited, audit, check, summary, table
+from miseducation.auditing.section import AuditSection
+from miseducation.dataset import Dataset
+from miseducation.datasets.digits import Digits
+from miseducation.errors import InputError
+from miseducation.poisoning.label_maps import AllToOne
+from miseducation.training.compute import ComputeSection
+
+ATTACKS: dict[str, Attack | None] = {"clean": None, "badnets": BadNets(), "blended": Blended(), "flip": LabelFlip()}
+SECTION = AuditSection(data="digits", steps=300)
+COMPUTE = ComputeSection(device="cpu", precision="float32", threads=1)
+
+
+@cache
+def poisoned(name: str) -> Dataset:
+    train, attack = Digits().fetch().train, ATTACKS[name]
+    return attack.poison(train, rate=0.1, label_map=AllToOne(target=8, classes=10), seed=1) if attack else train
+
+
+@cache
+def audited(name: str) -> Audited:
+    data = poisoned(name)
+    return audit(data.images, data.labels, data.classes, SECTION, COMPUTE, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("clean", "clean"), ("badnets", "poisoned"), ("blended", "poisoned"), ("flip", "mislabelled")],
+)
+def test_the_verdict_is_right(name: str, expected: str) -> None:
+    data, found = poisoned(name), audited(name)
+    told = summary(found, data.labels, data.classes)
+    assert told["verdict"] == expected
+    assert {each for each, judged in told["classes"].items() if judged["verdict"] != "clean"} == (
+        set() if expected == "clean" else {"8"}
+    )
+    poison = data.poisoned & (data.labels != data.true_labels)
+    reason = "wrong label" if name == "flip" else "backdoor"
+    assert (found.reasons == reason)[poison].mean() >= 0.9 if poison.any() else not found.flagged.any()
+    if poison.any():
+        assert poison[found.flagged].mean() >= 0.9
+
+
+def test_the_table_has_the_worst_first_under_the_users_names() -> None:
+    data, found = poisoned("badnets"), audited("badnets")
+    files = [f"{label}/{row}.png" for row, label in enumerate(data.labels)]
+    rows = table(found, data.labels, data.classes, files)
+    assert sorted(rows["row"]) == list(range(len(data.labels)))
+    assert list(rows.columns[:4]) == ["row", "file", "label", "suspicion"]
+    assert list(rows.columns[-3:]) == ["flagged", "reason", "looks_like"]
+    assert set(rows.columns[4:-3]) == set(found.suspicions)
+    count = int(found.flagged.sum())
+    assert rows["flagged"][:count].all()
+    assert not rows["flagged"][count:].any()
+    assert rows["suspicion"].between(0, 1).all()
+    for one in rows.head(50).itertuples():
+        assert one.file == files[one.row]
+        assert one.label == str(data.labels[one.row])
+    poison = data.poisoned & (data.labels != data.true_labels)
+    first = rows["row"][: int(poison.sum())]
+    assert poison[first].mean() >= 0.95
+    assert (rows["looks_like"][: len(first)].to_numpy() == data.true_labels[first].astype(str)).mean() > 0.9
+
+
+def test_the_same_seed_finds_the_same_and_the_data_stay_as_they_are() -> None:
+    data = poisoned("badnets")
+    before = data.images.tobytes(), data.labels.tobytes()
+    fewer = dataclasses.replace(data)[:400]
+    quick = SECTION.model_copy(update={"steps": 40})
+    one, two = (audit(fewer.images, fewer.labels, data.classes, quick, COMPUTE, seed=3) for _ in range(2))
+    assert one.judged == two.judged
+    for first, second in zip(one.readings, two.readings, strict=True):
+        np.testing.assert_array_equal(first, second)
+    assert (data.images.tobytes(), data.labels.tobytes()) == before
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "told"),
+    [
+        (np.zeros(500, np.int64), ["a"], "there is one class, 'a'"),
+        (np.arange(60) % 2, ["a", "b"], "there are 60 rows"),
+        (np.arange(300) % 150, [str(each) for each in range(150)], "there are 2 rows in the usual class"),
+    ],
+)
+def test_what_is_too_small_is_refused(labels: np.ndarray, classes: list[str], told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        check(labels, classes)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("kind", ["black", "noise", "many classes", "random labels", "copies"])
+def test_what_makes_no_sense_gets_no_verdict_that_evidence_does_not_carry(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (300, 6, 7, 3), dtype=np.uint8)
+    labels = np.arange(300) % (60 if kind == "many classes" else 3)
+    if kind == "black":
+        images[:] = 0
+    if kind == "copies":
+        images[:] = images[rng.integers(0, 5, 300)]
+    if kind == "random labels":
+        images = np.repeat(np.arange(3, dtype=np.uint8) * 100, 100)[:, None, None, None] + images // 10
+        labels = rng.integers(0, 3, 300)
+    quick = SECTION.model_copy(update={"steps": 60})
+    classes = [str(each) for each in range(labels.max() + 1)]
+    found = audit(images, labels, classes, quick, COMPUTE, seed=1)
+    assert summary(found, labels, classes)["verdict"] in ("clean", "mislabelled")
+    assert len(table(found, labels, classes, [])) == 300
