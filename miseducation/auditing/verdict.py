@@ -13,6 +13,8 @@ BAD: tuple[Verdict, ...] = ("clean", "mislabelled", "suspicious", "poisoned")  #
 HALF = 0.5  # of the rows that look ordinary for another class have to be won back, or it is no backdoor
 MOST = 0.75  # of all that are read otherwise, if the picture is so changed that no row looks ordinary
 ONE_KIND = 0.6  # share of those that are read as one class: an odd kind of the own class is mostly taken for one other
+SEVERAL = 3  # times the usual class's share of such rows, from which they are aimed at a class
+AIMED = 0.01  # share of aimed rows that have to be won back: of wrong labels without a trigger none are
 LEVEL = 0.001  # chance, over all classes, that rows of which half come back by luck are called poisoned
 FEWEST = 8  # such rows, below which nothing is said of a class
 ERRORS = 0.05  # share of a class's rows with wrong labels from which it is mislabelled
@@ -49,10 +51,12 @@ def judge(labels: np.ndarray, classes: int, readings: Readings) -> list[Judged]:
     `poisoned`: what candidates teach carries over to others of them, beyond doubt in more than half of the cases where
     they look like ordinary pictures of another class. Where a trigger covers so much that they look like nothing
     ordinary, beyond doubt in more than three quarters of the cases, and they are read as several classes: odd rows of
-    one kind, such as high sneakers among sneakers, carry over as well, and are mostly taken for boots.
+    one kind, such as high sneakers among sneakers, carry over as well, and are mostly taken for boots. Where ordinary
+    pictures of several classes got this label, many more than got others, it is beyond doubt in any case at all: some
+    triggers are weaker in the training set than in use, but wrong labels by themselves do not carry over.
 
-    `suspicious`: more than half of such pictures carry over, but they are too few to be sure. `mislabelled`: many
-    labels are wrong, and do not carry over. `clean`: nothing of that.
+    `suspicious`: such aimed labels do not carry over; or more than half do, but they are too few to be sure.
+    `mislabelled`: many labels are wrong, and do not carry over. `clean`: nothing of that.
 
     Args:
         labels: int64 `[n]`.
@@ -60,24 +64,27 @@ def judge(labels: np.ndarray, classes: int, readings: Readings) -> list[Judged]:
         readings: Of these rows, see `carry_over.read`.
     """
     unread, ordinary, won = readings.unread(labels), readings.ordinary(labels), readings.won(labels)
-    looks = readings.without.argmax(axis=1)
+    looks, numbers = readings.without.argmax(axis=1), np.arange(classes)
+    counts = np.bincount(labels, minlength=classes)
+    wrong = np.array([(ordinary & (labels == label)).sum() for label in numbers]) / np.maximum(1, counts)
     found = []
-    for label in range(classes):
+    for label in numbers:
         own = labels == label
-        counted = own, own & readings.candidates, own & unread, own & ordinary, own & won, own & ordinary & won
-        rows, asked, odd, plain, back, plain_back = (int(each.sum()) for each in counted)
+        counted = own & readings.candidates, own & unread, own & ordinary, own & won, own & ordinary & won
+        asked, odd, plain, back, plain_back = (int(each.sum()) for each in counted)
         low, low_of_all = (_low(*each, LEVEL / classes) for each in ((plain_back, plain), (back, odd)))
-        kinds = np.bincount(looks[own & unread], minlength=1).max() < ONE_KIND * odd
+        many = plain >= max(FEWEST, ERRORS * counts[label])
+        aimed = many and wrong[label] > SEVERAL * np.median(wrong) and _several(looks[own & ordinary])
         verdict: Verdict = "clean"
-        if plain >= FEWEST and low > HALF:
+        if plain >= FEWEST and low > (AIMED if aimed else HALF):
             verdict = "poisoned"
-        elif low_of_all > MOST and kinds:
+        elif low_of_all > MOST and _several(looks[own & unread]):
             verdict, low = "poisoned", low_of_all
-        elif plain >= FEWEST and plain_back > HALF * plain:
+        elif aimed or (plain >= FEWEST and plain_back > HALF * plain):
             verdict = "suspicious"
-        elif plain - plain_back >= max(FEWEST, ERRORS * rows):
+        elif many and plain - plain_back >= ERRORS * counts[label]:
             verdict = "mislabelled"
-        found.append(Judged(verdict, rows, asked, odd, plain, back, plain_back, low))
+        found.append(Judged(verdict, int(counts[label]), asked, odd, plain, back, plain_back, low))
     return found
 
 
@@ -89,16 +96,22 @@ def worst(judged: Iterable[Judged]) -> Verdict:
 def reasons(labels: np.ndarray, judged: list[Judged], readings: Readings) -> np.ndarray:
     """Why each row is to be taken out, str `[n]`: "backdoor", "wrong label", or "" for those that may stay.
 
-    Of a class that is poisoned or suspicious it is whatever is read otherwise without the candidates: half of the
-    triggers need not have been enough to win it back. Wrong labels are told of all classes: rows that show another
-    class as its ordinary ones do, and that nothing wins back; of a class that is mislabelled, all that nothing wins.
+    Of a poisoned class it is whatever is read otherwise without the candidates: half of the triggers need not have been
+    enough to win it back. Wrong labels are told of all classes: rows that show another class as its ordinary ones do,
+    and that nothing wins back; of a class that is suspicious or mislabelled, all that nothing wins.
     """
     verdicts = np.array([each.verdict for each in judged])[labels]
     unread, lost = readings.unread(labels), ~readings.won(labels)
     found = np.full(len(labels), "", "<U11")
-    found[unread & lost & (readings.ordinary(labels) | (verdicts == "mislabelled"))] = "wrong label"
-    found[unread & np.isin(verdicts, ["poisoned", "suspicious"])] = "backdoor"
+    found[unread & lost & (readings.ordinary(labels) | np.isin(verdicts, ["suspicious", "mislabelled"]))] = (
+        "wrong label"
+    )
+    found[unread & (verdicts == "poisoned")] = "backdoor"
     return found
+
+
+def _several(looks: np.ndarray) -> bool:
+    return bool(np.bincount(looks, minlength=1).max() < ONE_KIND * len(looks))
 
 
 def _low(carried: int, of: int, level: float) -> float:
