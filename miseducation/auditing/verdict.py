@@ -1,15 +1,21 @@
 """What the evidence carries: a verdict for each class, and for the set. Pure functions of arrays."""
 
 from collections.abc import Iterable
-from typing import Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import numpy as np
-from scipy.stats import binomtest
 
-from miseducation.auditing.carry_over import Readings
+if TYPE_CHECKING:  # a command that only tells a verdict waits for no torch
+    from miseducation.auditing.carry_over import Readings
 
 Verdict: TypeAlias = Literal["clean", "mislabelled", "suspicious", "poisoned"]
 BAD: tuple[Verdict, ...] = ("clean", "mislabelled", "suspicious", "poisoned")  # the last is the worst
+MEANING: dict[Verdict, str] = {
+    "clean": "nothing that an audit can see",
+    "mislabelled": "many labels are wrong; they teach no trigger",
+    "suspicious": "some rows teach others their label, but they are too few to be sure",
+    "poisoned": "some rows carry a trigger, and have the label that somebody wants",
+}
 HALF = 0.5  # of the rows that show another class have to be won back, or it is no backdoor
 LEVEL = 0.001  # chance, over all classes, that rows of which half come back by luck are called poisoned
 FEWEST = 8  # such rows, below which nothing is said of a class
@@ -36,7 +42,7 @@ class Judged(NamedTuple):
     low: float
 
 
-def judge(labels: np.ndarray, classes: int, readings: Readings) -> list[Judged]:
+def judge(labels: np.ndarray, classes: int, readings: "Readings") -> list[Judged]:
     """A verdict for each class.
 
     `poisoned`: what candidates teach carries over to others of them, in more than half of the cases beyond doubt.
@@ -71,7 +77,7 @@ def worst(judged: Iterable[Judged]) -> Verdict:
     return max((each.verdict for each in judged), key=BAD.index, default="clean")
 
 
-def reasons(labels: np.ndarray, judged: list[Judged], readings: Readings) -> np.ndarray:
+def reasons(labels: np.ndarray, judged: list[Judged], readings: "Readings") -> np.ndarray:
     """Why each row is to be taken out, str `[n]`: "backdoor", "wrong label", or "" for those that may stay.
 
     Of a class that is poisoned or suspicious it is whatever is read otherwise without the candidates: half of the
@@ -88,4 +94,6 @@ def reasons(labels: np.ndarray, judged: list[Judged], readings: Readings) -> np.
 def _low(carried: int, of: int, level: float) -> float:
     if not of:
         return 0.0
+    from scipy.stats import binomtest
+
     return float(binomtest(carried, of).proportion_ci(1 - 2 * level, method="exact").low)
