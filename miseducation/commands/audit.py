@@ -1,4 +1,4 @@
-"""Prints what an audit found; `make audit` ends with it. Ends with 1 if the data are poisoned, so that CI stops there."""
+"""Prints what an audit found; `make audit` ends with it. Ends with 1 if the data are poisoned: CI stops there."""
 
 import argparse
 import sys
@@ -9,7 +9,6 @@ from miseducation.auditing.verdict import BAD, MEANING
 from miseducation.errors import InputError
 from miseducation.project import command
 from miseducation.project.files import read_json
-from miseducation.project.messages import plain
 
 METRICS = Path("metrics/audit")
 
@@ -37,7 +36,7 @@ def main() -> None:
     if not (METRICS / "verdict.json").is_file():
         raise InputError("no data have been audited yet; `make audit DATA=…` does it")
     told = read_json(METRICS / "verdict.json")
-    print(plain(f"\n{text(told)}\n\n{METRICS / 'report.html'} shows it, {METRICS / 'rows.csv'} lists the rows"))
+    print(command.plain(f"\n{text(told)}\n\n{METRICS / 'report.html'} shows it, {METRICS / 'rows.csv'} lists the rows"))
     if not given.warn_only and BAD.index(told["verdict"]) >= BAD.index(given.fail_on):
         sys.exit(1)
 
