@@ -8,7 +8,7 @@ import numpy as np
 from miseducation.auditing.verdict import BAD, FEWEST, MEANING
 from miseducation.dataset import Images
 from miseducation.figures.audit_look import colours, file_of, many, named, picture, plain, table, tile, tiles, whole
-from miseducation.figures.audit_pictures import common, nearest, twins
+from miseducation.figures.audit_pictures import common, counterparts, twins
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,8 +32,8 @@ a network which learnt only the other half of the suspicious rows reads as their
 about; a wrong label hardly does. At least: the lower end of an exact confidence interval of that share; above 50 % the
 class is called poisoned.</p>"""
 BACKDOORS = (
-    "The most suspicious rows of each class. Beside each is the ordinary row that is most like it, of the class that "
-    "it looks like: probably much like the picture before somebody changed it."
+    "The most suspicious rows of each class. Beside each is its counterpart, the ordinary row of the class it looks "
+    "like that is most like it and stands beside no other: probably much like the picture before somebody changed it."
 )
 DIFFERENCE = "The mean of {pairs} flagged pictures minus that of their counterparts{times}. Mid grey: no difference."
 CONSISTENT = (
@@ -135,12 +135,12 @@ def _pairs(own: "pd.DataFrame", pools: dict[Any, np.ndarray], images: np.ndarray
     for looks in own["looks_like"].unique():
         chosen = (own["looks_like"] == looks).to_numpy()
         if looks in pools:
-            others[chosen] = nearest(images, flagged[chosen], pools[looks])
+            others[chosen] = counterparts(images, flagged[chosen], pools[looks])
     shown = []
     for other, row in zip(others, own.head(SHOWN).to_dict("records"), strict=False):
         both = [picture(images[row["row"]], f"{file_of(row)}, labelled {row['label']}")]
         if other >= 0:
-            both.append(picture(images[other], f"the most similar ordinary picture of {row['looks_like']}"))
+            both.append(picture(images[other], f"its counterpart, an ordinary picture of {row['looks_like']}"))
         shown.append(tile(both, f"{named(file_of(row))}<span>looks like {named(row['looks_like'])}</span>"))
     parts = [tiles("pairs", shown), "<h4>What they have in common</h4>"]
     paired = others >= 0

@@ -44,27 +44,28 @@ def png(image: np.ndarray) -> str:
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def nearest(images: np.ndarray | Images, rows: np.ndarray, pool: np.ndarray) -> np.ndarray:
-    """Of each row the one in the pool whose picture is the most like it, pixel by pixel.
+def counterparts(images: np.ndarray | Images, rows: np.ndarray, pool: np.ndarray) -> np.ndarray:
+    """Pairs each row with one of the pool whose picture is like it, pixel by pixel: all in all the closest pairs.
+
+    None is taken twice while there are others: what is odd in one that is like many would seem odd in all of them.
 
     Args:
         images: uint8 `[n, h, w, c]`.
         rows: int64 `[k]`.
-        pool: int64 `[m]`, one or more. The first wins among equals.
+        pool: int64 `[m]`, one or more.
 
     Returns:
         int64 `[k]`, taken from the pool.
     """
+    from scipy.optimize import linear_sum_assignment
+
     wanted = np.concatenate([_flat(images[rows[block]]) for block in _blocks(images, len(rows))])
-    best, found = np.full(len(rows), np.inf), np.full(len(rows), pool[0])
+    distances = np.empty((len(rows), len(pool)))  # squared, but for what all of a row have in common
     for block in _blocks(images, len(pool)):
         others = _flat(images[pool[block]])
-        distances = (others**2).sum(axis=1) - 2 * wanted @ others.T  # but for what all of a row have in common
-        least = distances.argmin(axis=1)
-        lengths = distances[np.arange(len(rows)), least]
-        closer = lengths < best
-        best[closer], found[closer] = lengths[closer], pool[block][least[closer]]
-    return found
+        distances[:, block] = (others**2).sum(axis=1) - 2 * wanted @ others.T
+    times = -(-len(rows) // len(pool))
+    return pool[linear_sum_assignment(np.tile(distances, times))[1] % len(pool)]
 
 
 def common(images: np.ndarray | Images, rows: np.ndarray, others: np.ndarray) -> Common:
