@@ -29,7 +29,7 @@ HEADS = ("Class", "Verdict", *COUNTS.values(), "Carried over at least", "Flagged
 EXPLAINED = """<p class="note">Asked about: rows that some detector finds suspicious. Show another class: those of them
 that a network which learnt none of them takes for ordinary pictures of another class. Carried over: those of these that
 a network which learnt only the other half of the suspicious rows reads as their label says. A trigger brings that
-about; a wrong label hardly does. At least: the lower end of an exact confidence interval of that share; above 50 % the
+about; a wrong label hardly does. At least: the lower end of an exact confidence interval of that share; above 50% the
 class is called poisoned.</p>"""
 BACKDOORS = (
     "The most suspicious rows of each class. Beside each is its counterpart, the ordinary row of the class it looks "
@@ -51,7 +51,7 @@ fewer than {fewest} it says nothing.</li>
 <h3>How far to trust it</h3>
 <p>It was given no trusted rows, and no rate of poisoning. If of the rows that show another class half come back by mere
 luck, it calls a class poisoned with a chance of at most {chance}, over all classes together. What it says of clean data
-sets has been measured: docs/audit.md of Miseducation tells.</p>"""
+sets has been measured: see docs/audit.md of Miseducation.</p>"""
 
 
 def page(told: dict[str, Any], rows: "pd.DataFrame", images: np.ndarray | Images) -> str:
@@ -191,7 +191,7 @@ def _limits(told: dict[str, Any]) -> list[str]:
     terms = "".join(f"<li>{plain(term)}</li>" for term in told["terms"])
     return [
         "<h2>What this audit cannot see</h2>",
-        BLIND.format(few=few, fewest=FEWEST, chance=f"{chance:.2%}"),
+        BLIND.format(few=few, fewest=FEWEST, chance=f"{100 * chance:g}%"),
         "<h2>What it looks for, in the terms of compliance documents</h2>",
         f"<ul>{terms}</ul>",
     ]

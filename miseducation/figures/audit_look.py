@@ -37,7 +37,7 @@ li { margin: 4px 0; }
 .clean { --colour: var(--clean); } .mislabelled { --colour: var(--mislabelled); }
 .suspicious { --colour: var(--suspicious); } .poisoned { --colour: var(--poisoned); }
 .tag { color: var(--colour); font-weight: 600; }
-dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(210px, 1fr)); gap: 12px; margin: 22px 0 0; }
+dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(160px, 1fr)); gap: 12px; margin: 22px 0 0; }
 dl div { padding: 10px 14px; background: var(--box); border-radius: 6px; }
 dt { font-size: .875rem; color: var(--soft); }
 dd { margin: 0; font-weight: 600; }
