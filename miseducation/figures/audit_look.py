@@ -61,7 +61,7 @@ img { width: 80px; height: 80px; object-fit: contain; image-rendering: pixelated
   vertical-align: top; }
 img + img { margin-left: 6px; }
 .singles img { width: 96px; height: 96px; }
-.maps img { width: 256px; height: 256px; }
+.maps img { width: 256px; height: auto; max-height: 512px; }
 @media print { body { font-size: 10.5pt; } main { max-width: none; padding: 0; } h2 { margin-top: 26px; }
   h2, h3, h4 { break-after: avoid; } img, tr, li, dl div, header { break-inside: avoid; } .scroll { overflow: visible; }
   th, td { padding: 4px 6px; } img { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
