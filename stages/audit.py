@@ -34,7 +34,8 @@ def main() -> None:
         write_csv(folder / "rows.csv", rows)
         write_json(folder / "verdict.json", told)
         write_text(folder / "clean_rows.txt", "".join(f"{name}\n" for name in kept))
-        write_text(folder / "report.html", page(told, rows, given.images))
+        with threadpool_limits(computing.threads):
+            write_text(folder / "report.html", page(told, rows, given.images))
 
 
 if __name__ == "__main__":

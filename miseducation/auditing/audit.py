@@ -114,7 +114,7 @@ def table(audited: Audited, labels: np.ndarray, classes: Sequence[str], files: S
     made = pd.DataFrame(
         {
             "row": rows,
-            "file": [*files] or [""] * len(labels),
+            "file": np.array([*files] or [""] * len(labels), dtype=object),
             "label": names[labels],
             "suspicion": suspicion,
             **audited.suspicions,

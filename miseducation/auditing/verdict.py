@@ -1,12 +1,12 @@
 """What the evidence carries: a verdict for each class, and for the set. Pure functions of arrays."""
 
 from collections.abc import Iterable
-from typing import Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import numpy as np
-from scipy.stats import binomtest
 
-from miseducation.auditing.carry_over import Readings
+if TYPE_CHECKING:  # a command that only tells a verdict waits for no torch
+    from miseducation.auditing.carry_over import Readings
 
 Verdict: TypeAlias = Literal["clean", "mislabelled", "suspicious", "poisoned"]
 BAD: tuple[Verdict, ...] = ("clean", "mislabelled", "suspicious", "poisoned")  # the last is the worst
@@ -15,6 +15,12 @@ MOST = 0.75  # of all that are read otherwise, if the picture is so changed that
 ONE_KIND = 0.6  # share of those that are read as one class: an odd kind of the own class is mostly taken for one other
 SEVERAL = 3  # times the usual class's share of such rows, from which they are aimed at a class
 AIMED = 0.01  # share of aimed rows that have to be won back: of wrong labels without a trigger none are
+MEANING: dict[Verdict, str] = {
+    "clean": "nothing that an audit can see",
+    "mislabelled": "many labels are wrong; they teach no trigger",
+    "suspicious": "somebody may have been at it, but what there is does not prove a trigger",
+    "poisoned": "some rows carry a trigger, and have the label that somebody wants",
+}
 LEVEL = 0.001  # chance, over all classes, that rows of which half come back by luck are called poisoned
 FEWEST = 8  # such rows, below which nothing is said of a class
 ERRORS = 0.05  # share of a class's rows with wrong labels from which it is mislabelled
@@ -45,7 +51,7 @@ class Judged(NamedTuple):
     low: float
 
 
-def judge(labels: np.ndarray, classes: int, readings: Readings) -> list[Judged]:
+def judge(labels: np.ndarray, classes: int, readings: "Readings") -> list[Judged]:
     """A verdict for each class.
 
     `poisoned`: what candidates teach carries over to others of them, beyond doubt in more than half of the cases where
@@ -93,19 +99,19 @@ def worst(judged: Iterable[Judged]) -> Verdict:
     return max((each.verdict for each in judged), key=BAD.index, default="clean")
 
 
-def reasons(labels: np.ndarray, judged: list[Judged], readings: Readings) -> np.ndarray:
+def reasons(labels: np.ndarray, judged: list[Judged], readings: "Readings") -> np.ndarray:
     """Why each row is to be taken out, str `[n]`: "backdoor", "wrong label", or "" for those that may stay.
 
     Of a poisoned class it is whatever is read otherwise without the candidates: half of the triggers need not have been
     enough to win it back. Wrong labels are told of all classes: rows that show another class as its ordinary ones do,
-    and that nothing wins back; of a class that is suspicious or mislabelled, all that nothing wins.
+    and that nothing wins back; of a mislabelled class all that nothing wins back, of a suspicious one all that are read
+    otherwise.
     """
     verdicts = np.array([each.verdict for each in judged])[labels]
     unread, lost = readings.unread(labels), ~readings.won(labels)
     found = np.full(len(labels), "", "<U11")
-    found[unread & lost & (readings.ordinary(labels) | np.isin(verdicts, ["suspicious", "mislabelled"]))] = (
-        "wrong label"
-    )
+    found[unread & lost & (readings.ordinary(labels) | (verdicts == "mislabelled"))] = "wrong label"
+    found[unread & (verdicts == "suspicious")] = "wrong label"
     found[unread & (verdicts == "poisoned")] = "backdoor"
     return found
 
@@ -117,4 +123,6 @@ def _several(looks: np.ndarray) -> bool:
 def _low(carried: int, of: int, level: float) -> float:
     if not of:
         return 0.0
+    from scipy.stats import binomtest
+
     return float(binomtest(carried, of).proportion_ci(1 - 2 * level, method="exact").low)

@@ -1,21 +1,16 @@
-"""Prints what an audit found; `make audit` ends with it, and with status 1 if the data are poisoned: CI stops there."""
+"""Prints what an audit found; `make audit` ends with it. Ends with 1 if the data are poisoned: CI stops there."""
 
 import argparse
 import sys
 from pathlib import Path
 from typing import Any
 
+from miseducation.auditing.verdict import BAD, MEANING
 from miseducation.errors import InputError
 from miseducation.project import command
 from miseducation.project.files import read_json
 
 METRICS = Path("metrics/audit")
-MEANING = {
-    "clean": "nothing that an audit can see",
-    "mislabelled": "many labels are wrong; they teach no trigger",
-    "suspicious": "some rows teach others their label, but they are too few to be sure",
-    "poisoned": "some rows carry a trigger, and have the label that somebody wants",
-}
 
 
 def text(told: dict[str, Any]) -> str:
@@ -42,8 +37,7 @@ def main() -> None:
         raise InputError("no data have been audited yet; `make audit DATA=…` does it")
     told = read_json(METRICS / "verdict.json")
     print(command.plain(f"\n{text(told)}\n\n{METRICS / 'report.html'} shows it, {METRICS / 'rows.csv'} lists the rows"))
-    order = list(MEANING)
-    if not given.warn_only and order.index(told["verdict"]) >= order.index(given.fail_on):
+    if not given.warn_only and BAD.index(told["verdict"]) >= BAD.index(given.fail_on):
         sys.exit(1)
 
 

@@ -1,0 +1,197 @@
+"""The page of an audit: one HTML file that needs no other, runs no script, and tells the verdict first."""
+
+from math import floor, log2
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from miseducation.auditing.verdict import BAD, FEWEST, MEANING
+from miseducation.dataset import Images
+from miseducation.figures.audit_look import colours, file_of, many, named, picture, plain, table, tile, tiles, whole
+from miseducation.figures.audit_pictures import common, counterparts, twins
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LISTED = 12  # classes of which all are listed, whatever their verdict
+GALLERIES, SHOWN = 20, 12  # classes whose pictures are shown, and how many of each
+PAIRS, POOL = 200, 2000  # flagged rows of a class that are compared, and ordinary rows that each is compared with
+FEW = 4  # pairs below which nothing is said of what they have in common
+WRONG, TWINS = 24, 10  # wrong labels and duplicates that are shown
+COUNTS = {
+    "rows": "Rows",
+    "asked_rows": "Asked about",
+    "other_class_rows": "Show another class",
+    "carried_over_rows": "Carried over",
+}
+LABELS = ("labelled", "label"), ("looks like", "looks_like")
+HEADS = ("Class", "Verdict", *COUNTS.values(), "Carried over at least", "Flagged")
+EXPLAINED = """<p class="note">Asked about: rows that some detector finds suspicious. Show another class: those of them
+that a network which learnt none of them takes for ordinary pictures of another class. Carried over: those of these that
+a network which learnt only the other half of the suspicious rows reads as their label says. A trigger brings that
+about; a wrong label hardly does. At least: the lower end of an exact confidence interval of that share; above 50% the
+class is called poisoned.</p>"""
+BACKDOORS = (
+    "The most suspicious rows of each class. Beside each is its counterpart, the ordinary row of the class it looks "
+    "like that is most like it and stands beside no other: probably much like the picture before somebody changed it."
+)
+DIFFERENCE = "The mean of {pairs} flagged pictures minus that of their counterparts{times}. Mid grey: no difference."
+CONSISTENT = (
+    "Where flagged pictures differ from their counterparts all in the same way. White: nearly all of them; black: no "
+    "more than by chance. A bright corner, spot or regular pattern is what a trigger looks like."
+)
+BLIND = """<ul>
+<li>Poison whose labels are right, as in clean-label attacks such as SIG and label-consistent: nobody needs the trigger
+to read the label.</li>
+<li>Little poison: of fewer than about {few} poisoned rows in a class that show another class it cannot be sure, and of
+fewer than {fewest} it says nothing.</li>
+<li>Attacks that a small network does not learn from half of the poison.</li>
+<li>Poison in what it does not read: test data, other files.</li>
+</ul>
+<h3>How far to trust it</h3>
+<p>It was given no trusted rows, and no rate of poisoning. If of the rows that show another class half come back by mere
+luck, it calls a class poisoned with a chance of at most {chance}, over all classes together. What it says of clean data
+sets has been measured: see docs/audit.md of Miseducation.</p>"""
+
+
+def page(told: dict[str, Any], rows: "pd.DataFrame", images: np.ndarray | Images) -> str:
+    """The page, which UTF-8 can write whatever names there are; the same input gives the same text.
+
+    Args:
+        told: The `summary` of an audit, with `data`, what the user called them, and `source`, where they came from.
+        rows: Its `table` of n rows, the worst first.
+        images: uint8 `[n, h, w, c]`.
+    """
+    parts = [
+        *_verdict(told),
+        *_classes(told["classes"]),
+        *_backdoors(told["classes"], rows, images),
+        *_wrong_labels(rows[rows["reason"] == "wrong label"], images),
+        *_duplicates(rows.sort_values("row"), images),
+        *_limits(told),
+    ]
+    return whole(f"{told['verdict'].capitalize()}: audit of {told['data']}", parts)
+
+
+def _verdict(told: dict[str, Any]) -> list[str]:
+    verdict, total = told["verdict"], told["rows"]
+    backdoor, wrong = (told[f"{reason}_rows"] for reason in ("backdoor", "wrong_label"))
+    origin = f"<small>{named(told['source']['origin'])}</small>" if told["source"].get("origin") else ""
+    facts = {
+        "Data": named(told["data"]) + origin,
+        "Size": f"{many(total, 'row')}, {many(len(told['classes']), 'class', 'es')}",
+        "Flagged as a backdoor’s": f"{many(backdoor, 'row')} ({backdoor / total:.1%})",
+        "Flagged for a wrong label": f"{many(wrong, 'row')} ({wrong / total:.1%})",
+    }
+    meaning = MEANING[verdict][0].upper() + MEANING[verdict][1:]
+    return [
+        f'<header class="{verdict}"><p>Is this data set poisoned? An audit says:</p>',
+        f'<h1>{verdict.capitalize()}</h1><p class="means">{meaning}.</p></header>',
+        f"<dl>{''.join(f'<div><dt>{name}</dt><dd>{fact}</dd></div>' for name, fact in facts.items())}</dl>",
+    ]
+
+
+def _classes(classes: dict[str, dict[str, Any]]) -> list[str]:
+    """A table of those that are not clean, the worst first; of all where they are few."""
+    chosen = {name: each for name, each in classes.items() if len(classes) <= LISTED or each["verdict"] != "clean"}
+    rest = len(classes) - len(chosen)
+    if not chosen:
+        return ["<h2>Classes</h2>", f"<p>All {rest:,} classes are clean.</p>"]
+    lines = [
+        [
+            named(name),
+            f'<span class="tag {each["verdict"]}">{each["verdict"]}</span>',
+            *(f"{each[key]:,}" for key in COUNTS),
+            f"{each['carried_over_at_least']:.1%}",
+            f"{each['backdoor_rows'] + each['wrong_label_rows']:,}",
+        ]
+        for name, each in sorted(chosen.items(), key=lambda item: -BAD.index(item[1]["verdict"]))
+    ]
+    more = [f"<p>And {many(rest, 'clean class', 'es')}.</p>"] if rest else []
+    return ["<h2>Classes</h2>", table("numbers", "Classes", HEADS, lines), *more, EXPLAINED]
+
+
+def _backdoors(classes: dict[str, dict[str, Any]], rows: "pd.DataFrame", images: np.ndarray | Images) -> list[str]:
+    """Pictures of each class that is poisoned, or may be, beside what they probably were."""
+    bad = [(name, each) for name, each in classes.items() if each["verdict"] in ("suspicious", "poisoned")]
+    bad.sort(key=lambda item: (-BAD.index(item[1]["verdict"]), -item[1]["backdoor_rows"]))
+    if not bad:
+        return []
+    parts = ["<h2>What looks like a backdoor</h2>", f"<p>{BACKDOORS}{colours(images)}</p>"]
+    backdoor, ordinary = rows[rows["reason"] == "backdoor"], rows[~rows["flagged"]].sort_values("row")
+    pools = {name: each.to_numpy()[:POOL] for name, each in ordinary.groupby("label", sort=False)["row"]}
+    for name, each in bad[:GALLERIES]:
+        count = many(each["backdoor_rows"], "row")
+        parts.append(f"<h3>Class {named(name)}: {each['verdict']}, {count} flagged</h3>")
+        parts += _pairs(backdoor[backdoor["label"] == name].head(PAIRS), pools, images)
+    if len(bad) > GALLERIES:
+        parts.append(f"<p>And {many(len(bad) - GALLERIES, 'class', 'es')} more, whose rows rows.csv lists.</p>")
+    return parts
+
+
+def _pairs(own: "pd.DataFrame", pools: dict[Any, np.ndarray], images: np.ndarray | Images) -> list[str]:
+    """Flagged rows of a class beside their counterparts, and what sets them apart; -1 is no counterpart."""
+    flagged, others = own["row"].to_numpy(), np.full(len(own), -1)
+    for looks in own["looks_like"].unique():
+        chosen = (own["looks_like"] == looks).to_numpy()
+        if looks in pools:
+            others[chosen] = counterparts(images, flagged[chosen], pools[looks])
+    shown = []
+    for other, row in zip(others, own.head(SHOWN).to_dict("records"), strict=False):
+        both = [picture(images[row["row"]], f"{file_of(row)}, labelled {row['label']}")]
+        if other >= 0:
+            both.append(picture(images[other], f"its counterpart, an ordinary picture of {row['looks_like']}"))
+        shown.append(tile(both, f"{named(file_of(row))}<span>looks like {named(row['looks_like'])}</span>"))
+    parts = [tiles("pairs", shown), "<h4>What they have in common</h4>"]
+    paired = others >= 0
+    if (pairs := int(paired.sum())) < FEW:
+        return [*parts, "<p>They are too few to tell.</p>"]
+    found = common(images, flagged[paired], others[paired])
+    times = f", drawn {found.factor} times as strong" if found.factor > 1 else ""
+    maps = [
+        tile([picture(found.difference, "mean difference")], DIFFERENCE.format(pairs=pairs, times=times)),
+        tile([picture(found.consistency, "consistency of the difference")], CONSISTENT),
+    ]
+    return [*parts, tiles("maps", maps)]
+
+
+def _wrong_labels(wrong: "pd.DataFrame", images: np.ndarray | Images) -> list[str]:
+    if not len(wrong):
+        return ["<h2>Wrong labels</h2>", "<p>No row is flagged for a wrong label.</p>"]
+    shown = []
+    for row in wrong.head(WRONG).to_dict("records"):
+        label, looks = (f"<span>{verb} {named(row[key])}</span>" for verb, key in LABELS)
+        alone = picture(images[row["row"]], f"{file_of(row)}, labelled {row['label']}")
+        shown.append(tile([alone], f"{named(file_of(row))}{label}{looks}"))
+    part = f", of which {WRONG} are shown" if len(wrong) > WRONG else ""
+    lead = f"{many(len(wrong), 'row')}{part}. They teach no trigger.{colours(images)}"
+    return ["<h2>Wrong labels</h2>", f"<p>{lead}</p>", tiles("singles", shown)]
+
+
+def _duplicates(rows: "pd.DataFrame", images: np.ndarray | Images) -> list[str]:
+    """Of rows in the order of the images."""
+    found, records = twins(images, rows["label"].to_numpy()), rows[["row", "file", "label"]]
+    if not found:
+        return ["<h2>Duplicates</h2>", "<p>No picture stands in the set twice with different labels.</p>"]
+    lines = []
+    for pair in found[:TWINS]:
+        one, other = records.iloc[list(pair)].to_dict("records")
+        names = [named(each) for row in (one, other) for each in (file_of(row), row["label"])]
+        lines.append([picture(images[pair[0]], f"{file_of(one)} and {file_of(other)}"), *names])
+    stand = "picture stands" if len(found) == 1 else "pictures stand"
+    lead = f"{len(found):,} {stand} in the set more than once, with different labels"
+    more = f". The first {TWINS}:" if len(found) > TWINS else ":"
+    heads = ("Picture", "Here", "Label", "And here", "Label")
+    return ["<h2>Duplicates</h2>", f"<p>{lead}{more}</p>", table("twins", "Duplicates", heads, lines)]
+
+
+def _limits(told: dict[str, Any]) -> list[str]:
+    chance = told["chance_of_false_alarm"]
+    few = floor(log2(len(told["classes"]) / chance)) + 1  # if all carry over, see verdict.judge
+    terms = "".join(f"<li>{plain(term)}</li>" for term in told["terms"])
+    return [
+        "<h2>What this audit cannot see</h2>",
+        BLIND.format(few=few, fewest=FEWEST, chance=f"{100 * chance:g}%"),
+        "<h2>What it looks for, in the terms of compliance documents</h2>",
+        f"<ul>{terms}</ul>",
+    ]

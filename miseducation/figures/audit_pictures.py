@@ -1,0 +1,131 @@
+"""Pictures for the page of an audit, as PNG files that stand in its text; and what flagged pictures have in common."""
+
+import base64
+import hashlib
+import io
+from collections.abc import Iterator
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from miseducation.dataset import Images, blocks
+
+SIDE = 256  # pixels of a picture on the page, at most
+COMPARED = 64  # pixels of a side by which pictures are compared, or a few more
+MEMORY = 2**26  # bytes of pictures that are read at a time
+FACTORS = 1, 2, 5, 10  # that differences may be shown by
+GREY = 128  # no difference
+FEW_LEVELS = 4.0  # a difference that varies less is no more consistent for that
+
+
+class Common(NamedTuple):
+    """What flagged pictures have in common, when each is compared with an ordinary one.
+
+    Attributes:
+        difference: uint8 `[h, w, c]`, the mean difference; mid grey is none.
+        factor: How many times as strong as it is the difference is drawn.
+        consistency: uint8 `[h, w, 1]`, how much of its own spread each pixel's mean difference is, beyond chance.
+    """
+
+    difference: np.ndarray
+    factor: int
+    consistency: np.ndarray
+
+
+def png(image: np.ndarray) -> str:
+    """An image, uint8 `[h, w, c]`, as a `data:` address; of more than three channels the first three."""
+    image = _reduced(image[..., :1] if image.shape[-1] == 1 else image[..., :3])
+    if image.shape[-1] == 2:  # red and green
+        image = np.concatenate([image, np.zeros((*image.shape[:2], 1), np.uint8)], axis=-1)
+    file = io.BytesIO()
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(file, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def counterparts(images: np.ndarray | Images, rows: np.ndarray, pool: np.ndarray) -> np.ndarray:
+    """Pairs each row with one of the pool whose picture is like it, pixel by pixel: all in all the closest pairs.
+
+    None is taken twice while there are others: what is odd in one that is like many would seem odd in all of them.
+
+    Args:
+        images: uint8 `[n, h, w, c]`.
+        rows: int64 `[k]`.
+        pool: int64 `[m]`, one or more.
+
+    Returns:
+        int64 `[k]`, taken from the pool.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    wanted = np.concatenate([_flat(images[rows[block]]) for block in _blocks(images, len(rows))])
+    distances = np.empty((len(rows), len(pool)))  # squared, but for what all of a row have in common
+    for block in _blocks(images, len(pool)):
+        others = _flat(images[pool[block]])
+        distances[:, block] = (others**2).sum(axis=1) - 2 * wanted @ others.T
+    times = -(-len(rows) // len(pool))
+    return pool[linear_sum_assignment(np.tile(distances, times))[1] % len(pool)]
+
+
+def common(images: np.ndarray | Images, rows: np.ndarray, others: np.ndarray) -> Common:
+    """What sets pictures apart from others, which are theirs one by one.
+
+    Args:
+        images: uint8 `[n, h, w, c]`.
+        rows: int64 `[k]`, two or more.
+        others: int64 `[k]`.
+    """
+    shape, count = images.shape[1:], len(rows)
+    total, squares = np.zeros(shape), np.zeros(shape)
+    for block in _blocks(images, count):
+        differences = images[rows[block]].astype(np.float64) - images[others[block]]
+        total += differences.sum(axis=0)
+        squares += (differences**2).sum(axis=0)
+    mean = total / count
+    spread = np.sqrt(np.maximum(squares - count * mean**2, 0) / (count - 1))
+    strongest = max(np.abs(mean).max(), 0.5)  # less than a grey level is not blown up to anything
+    factor = max(each for each in FACTORS if each == 1 or each * strongest <= 255)
+    beyond = np.maximum(np.abs(mean) - 2 * spread / np.sqrt(count), 0)  # chance reaches further in a pixel of twenty
+    share = np.minimum(beyond / (spread + FEW_LEVELS), 1).max(axis=-1, keepdims=True)
+    difference = np.rint(np.clip(GREY + factor * mean / 2, 0, 255)).astype(np.uint8)
+    return Common(difference, factor, np.rint(255 * share).astype(np.uint8))
+
+
+def twins(images: np.ndarray | Images, labels: np.ndarray) -> list[tuple[int, int]]:
+    """Rows of the same picture, byte by byte, that bear different labels: of each such picture the first two.
+
+    Args:
+        images: uint8 `[n, h, w, c]`.
+        labels: int64 `[n]`.
+    """
+    first: dict[bytes, int] = {}
+    found: dict[int, int] = {}
+    for block in _blocks(images, len(images)):
+        for row, image in enumerate(np.ascontiguousarray(images[block]), block.start):
+            before = first.setdefault(hashlib.blake2b(image.data, digest_size=16).digest(), row)
+            if labels[before] != labels[row]:
+                found.setdefault(before, row)
+    return sorted(found.items())
+
+
+def _blocks(images: np.ndarray | Images, count: int) -> Iterator[slice]:
+    """As many rows at a time as there is memory for."""
+    return blocks(count, max(1, MEMORY // prod(images.shape[1:])))
+
+
+def _flat(images: np.ndarray) -> np.ndarray:
+    """Of images, uint8 `[n, h, w, c]`, as many pixels as they are compared by: float32 `[n, d]`, around 0."""
+    down, across = (max(1, side // COMPARED) for side in images.shape[1:3])
+    return images[:, ::down, ::across].reshape(len(images), -1).astype(np.float32) - np.float32(GREY)
+
+
+def _reduced(image: np.ndarray) -> np.ndarray:
+    """An image, uint8 `[h, w, c]`, without so many pixels that a page would take minutes to load."""
+    step = -(-max(image.shape[:2]) // SIDE)
+    if step == 1:
+        return image
+    down, across = (min(step, side) for side in image.shape[:2])
+    height, width = image.shape[0] // down, image.shape[1] // across
+    tiles = image[: height * down, : width * across].reshape(height, down, width, across, -1)
+    return np.rint(tiles.mean(axis=(1, 3))).astype(np.uint8)
