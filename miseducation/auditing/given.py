@@ -1,5 +1,6 @@
 """What is to be audited: the user's own pictures or arrays, a data set of ours, or the work tree's poisoned one."""
 
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from miseducation.project import own_files, parts
 
 RAW = Path("data/raw")
 KEY = "audit.data"
+OTHERS_KEY = re.compile(r"datasets\.(folder|arrays)\.path")
 
 
 class Given(NamedTuple):
@@ -63,10 +65,13 @@ def read_given(data: str, *, shape: tuple[int, int], colour: bool) -> Given:
     if (place / "manifest.csv").is_file() and (place / "images.npy").is_file():
         poisoned = load_poisoned(RAW, place)
         return Given(as_learnt(poisoned.images), poisoned.labels, poisoned.classes, [], _record(place))
-    if place.is_file() or any(place.glob("*.npy")):
-        (train, *_), source = ArrayFiles(path=place).read(ALONE)
-        return Given(train.images, train.labels, train.classes, [], source)
-    found = Folder(path=place, shape=shape, colour=colour).read(whole=True)
+    try:
+        if place.is_file() or any(place.glob("*.npy")):
+            (train, *_), source = ArrayFiles(path=place).read(ALONE)
+            return Given(train.images, train.labels, train.classes, [], source)
+        found = Folder(path=place, shape=shape, colour=colour, skip_bad=True).read(whole=True)
+    except InputError as error:  # in the words of the user's knob
+        raise InputError(OTHERS_KEY.sub(KEY, str(error))) from None
     names = [shown(file) for file in found.files]
     return Given(found.data.images, found.data.labels, found.data.classes, names, found.source)
 

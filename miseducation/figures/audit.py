@@ -16,29 +16,32 @@ if TYPE_CHECKING:
 LISTED = 12  # classes of which all are listed, whatever their verdict
 GALLERIES, SHOWN = 20, 12  # classes whose pictures are shown, and how many of each
 PAIRS, POOL = 200, 2000  # flagged rows of a class that are compared, and ordinary rows that each is compared with
-FEW = 4  # pairs below which nothing is said of what they have in common
-WRONG, TWINS = 24, 10  # wrong labels and duplicates that are shown
+FEW, WRONG, TWINS = 4, 24, 10  # pairs that tell what they have in common; wrong labels and duplicates that are shown
 COUNTS = {
     "rows": "Rows",
     "asked_rows": "Asked about",
+    "read_otherwise_rows": "Read otherwise",
+    "carried_over_rows": "Of these carried over",
     "other_class_rows": "Show another class",
-    "carried_over_rows": "Carried over",
+    "other_class_carried_over_rows": "Of these carried over",
 }
 LABELS = ("labelled", "label"), ("looks like", "looks_like")
 HEADS = ("Class", "Verdict", *COUNTS.values(), "Carried over at least", "Flagged")
-EXPLAINED = """<p class="note">Asked about: rows that some detector finds suspicious. Show another class: those of them
-that a network which learnt none of them takes for ordinary pictures of another class. Carried over: those of these that
-a network which learnt only the other half of the suspicious rows reads as their label says. A trigger brings that
-about; a wrong label hardly does. At least: the lower end of an exact confidence interval of that share; above 50% the
-class is called poisoned.</p>"""
+EXPLAINED = """<p class="note">Asked about: rows that some detector finds suspicious. Read otherwise: those of them in
+which a network that learnt none of them reads another class than their label. Show another class: those of these that
+it takes for ordinary pictures of that class. Carried over: those that a network which learnt only the other half of the
+suspicious rows reads as their label says. A trigger brings that about; a wrong label does not. At least: the lower end
+of an exact confidence interval of that share. Above 50% of what shows another class, or above 75% of what is read as
+several others, a class is called poisoned; and above 1%, if its label was put on pictures of several classes, many more
+than any other label was.</p>"""
 BACKDOORS = (
     "The most suspicious rows of each class. Beside each is its counterpart, the ordinary row of the class it looks "
     "like that is most like it and stands beside no other: probably much like the picture before somebody changed it."
 )
 DIFFERENCE = "The mean of {pairs} flagged pictures minus that of their counterparts{times}. Mid grey: no difference."
 CONSISTENT = (
-    "Where flagged pictures differ from their counterparts all in the same way. White: nearly all of them; black: no "
-    "more than by chance. A bright corner, spot or regular pattern is what a trigger looks like."
+    "Where flagged pictures differ from their counterparts all in the same way. White: nearly all of them; black: by "
+    "chance alone. A bright corner, spot or regular pattern is what a trigger looks like."
 )
 BLIND = """<ul>
 <li>Poison whose labels are right, as in clean-label attacks such as SIG and label-consistent: nobody needs the trigger
@@ -170,14 +173,14 @@ def _wrong_labels(wrong: "pd.DataFrame", images: np.ndarray | Images) -> list[st
 
 def _duplicates(rows: "pd.DataFrame", images: np.ndarray | Images) -> list[str]:
     """Of rows in the order of the images."""
-    found, records = twins(images, rows["label"].to_numpy()), rows[["row", "file", "label"]]
+    found = twins(images, rows["label"].to_numpy())
     if not found:
         return ["<h2>Duplicates</h2>", "<p>No picture stands in the set twice with different labels.</p>"]
     lines = []
     for pair in found[:TWINS]:
-        one, other = records.iloc[list(pair)].to_dict("records")
+        one, other = rows.iloc[list(pair)].to_dict("records")
         names = [named(each) for row in (one, other) for each in (file_of(row), row["label"])]
-        lines.append([picture(images[pair[0]], f"{file_of(one)} and {file_of(other)}"), *names])
+        lines.append([picture(images[pair[0]], " and ".join(map(file_of, (one, other)))), *names])
     stand = "picture stands" if len(found) == 1 else "pictures stand"
     lead = f"{len(found):,} {stand} in the set more than once, with different labels"
     more = f". The first {TWINS}:" if len(found) > TWINS else ":"

@@ -22,7 +22,7 @@ COMPUTE = ComputeSection(device="cpu", precision="float32", threads=1)
 
 @cache
 def poisoned(name: str) -> Dataset:
-    train, attack = Digits().fetch().train, ATTACKS[name]
+    train, attack = Digits().fetch().train[:], ATTACKS[name]
     return attack.poison(train, rate=0.1, label_map=AllToOne(target=8, classes=10), seed=1) if attack else train
 
 

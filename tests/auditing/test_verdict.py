@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import beta
 
 from miseducation.auditing.carry_over import Readings
-from miseducation.auditing.verdict import BAD, FEWEST, HALF, LEVEL, Judged, judge, reasons, worst
+from miseducation.auditing.verdict import BAD, FEWEST, LEVEL, Judged, judge, reasons, worst
 
 CLASSES = 4
 ROWS = 200  # a class
@@ -47,11 +47,15 @@ def verdict_of(*args: int, **more: float) -> str:
         (0, 0, {}, "clean"),
         (60, 58, {}, "poisoned"),
         (60, 58, {"kinds": 1}, "poisoned"),  # one class is under attack
-        (60, 0, {}, "mislabelled"),
+        (60, 0, {}, "suspicious"),  # somebody put one label on pictures of all classes
+        (60, 6, {}, "poisoned"),  # and some of it carries over
+        (60, 0, {"kinds": 1}, "mislabelled"),
+        (60, 6, {"kinds": 1}, "mislabelled"),
         (9, 0, {}, "clean"),  # fewer than a twentieth of the class
-        (10, 9, {}, "suspicious"),
+        (9, 8, {}, "suspicious"),
         (FEWEST - 1, FEWEST - 1, {}, "clean"),
-        (60, 30, {}, "mislabelled"),
+        (60, 33, {"kinds": 1}, "suspicious"),
+        (60, 30, {"kinds": 1}, "mislabelled"),
         (60, 60, {"sure": 0.6}, "poisoned"),  # nothing that one could take for an ordinary row
         (60, 60, {"sure": 0.6, "kinds": 1}, "clean"),  # an odd kind of the class, such as high sneakers
         (60, 40, {"sure": 0.6}, "clean"),
@@ -77,7 +81,7 @@ def test_more_that_carries_over_is_never_better(odd: int, data: st.DataObject) -
     poisoned = [each.verdict == "poisoned" for each in (before, after)]
     assert poisoned != [True, False]
     assert before.low <= after.low
-    assert before.ordinary == 0 or (before.low > HALF) <= (before.ordinary_carried > HALF * before.ordinary)
+    assert before.low <= before.ordinary_carried / max(1, before.ordinary)
 
 
 def _arguments(odd: int, won: int) -> tuple[np.ndarray, int, Readings]:
@@ -97,3 +101,17 @@ def test_the_worst_class_is_the_verdict() -> None:
     each = [Judged(verdict, 9, 0, 0, 0, 0, 0, 0.0) for verdict in BAD]
     assert [worst(each[: count + 1]) for count in range(4)] == list(BAD)
     assert worst([]) == "clean"
+
+
+def test_errors_in_all_classes_are_not_aimed() -> None:
+    """A careless crowd: a tenth of all labels is wrong, each class is taken for all others."""
+    labels, readings = situation(0)
+    without = readings.without.copy()
+    wrong = np.arange(len(labels)) % 10 == 0
+    shown = (labels + 1 + np.arange(len(labels)) // 10 % (CLASSES - 1)) % CLASSES
+    without[wrong] = 0.01
+    without[wrong, shown[wrong]] = 0.99
+    found = Readings(readings.candidates | wrong, without, without)
+    judged = judge(labels, CLASSES, found)
+    assert {each.verdict for each in judged} == {"mislabelled"}
+    assert (reasons(labels, judged, found)[wrong] == "wrong label").all()

@@ -125,8 +125,10 @@ def case(
             "verdict": verdict if number == 0 else "clean",
             "rows": int(own.sum()),
             "asked_rows": backdoor + mistaken,
-            "other_class_rows": backdoor,
+            "read_otherwise_rows": backdoor,
             "carried_over_rows": backdoor,
+            "other_class_rows": backdoor,
+            "other_class_carried_over_rows": backdoor,
             "carried_over_at_least": 0.8181 if backdoor else 0.0,
             "backdoor_rows": backdoor,
             "wrong_label_rows": mistaken,
@@ -336,7 +338,7 @@ def test_few_classes_are_all_listed_and_a_poisoned_one_first() -> None:
     told, rows, images = case()
     told["classes"] = dict(reversed(told["classes"].items()))
     text = Reader(page(told, rows, images)).text
-    assert re.search(r"Flagged stop poisoned 140 40 40 40 81\.8% 40 .*no entry clean", text)
+    assert re.search(r"Flagged stop poisoned 140 40 40 40 40 40 81\.8% 40 .*no entry clean", text)
     assert "about 12 poisoned rows" in text
 
 

@@ -1,0 +1,102 @@
+"""What may be audited, under which names."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from miseducation.auditing.given import read_given
+from miseducation.errors import InputError
+from miseducation.project import own_files
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (12, 5, 6, 3), dtype=np.uint8)
+LABELS = np.arange(12) % 3
+
+
+def read(path: Path, *, colour: bool = True) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], list[str]]:
+    before = own_files.digest(path)
+    found = read_given(str(path), shape=(5, 6), colour=colour)
+    assert own_files.digest(path) == before, "the user's files stay as they are"
+    assert found.source[own_files.KEY] == before
+    return found.images[:], found.labels, found.classes, found.files
+
+
+def pictures(folder: Path, *splits: str) -> Path:
+    for row, image in enumerate(IMAGES):
+        split = splits[row // 3 % len(splits)] if splits else "."
+        place = folder / split / f"class {LABELS[row]}" / f"{row:02}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(place)
+    return folder
+
+
+def test_pictures_go_by_their_files(tmp_path: Path) -> None:
+    images, labels, classes, files = read(pictures(tmp_path / "mine"))
+    assert classes == ("class 0", "class 1", "class 2")
+    for image, label, file in zip(images, labels, files, strict=True):
+        row = int(Path(file).stem)
+        assert file == f"class {LABELS[row]}/{row:02}.png"
+        assert label == LABELS[row]
+        np.testing.assert_array_equal(image, IMAGES[row])
+
+
+def test_all_splits_of_a_folder_are_looked_at(tmp_path: Path) -> None:
+    _, _, _, files = read(pictures(tmp_path / "mine", "train", "test"))
+    assert len(files) == len(set(files)) == 12
+    assert {file.split("/")[0] for file in files} == {"train", "test"}
+
+
+def test_a_class_may_have_one_picture(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "mine")
+    (folder / "alone").mkdir()
+    shutil.copy(folder / "class 0/00.png", folder / "alone")
+    assert "alone" in read(folder)[2]
+
+
+@pytest.mark.parametrize("names", [("train_images", "train_labels"), ("x_train", "y_train"), ("images", "labels")])
+@pytest.mark.parametrize("kind", ["npz", "npy"])
+def test_arrays_need_no_test_split(tmp_path: Path, names: tuple[str, str], kind: str) -> None:
+    arrays = dict(zip(names, (IMAGES, LABELS), strict=True))
+    if kind == "npz":
+        path = tmp_path / "mine.npz"
+        np.savez(path, **arrays)
+    else:
+        path = tmp_path / "mine"
+        path.mkdir()
+        for name, array in arrays.items():
+            np.save(path / f"{name}.npy", array)
+    images, labels, classes, files = read(path)
+    np.testing.assert_array_equal(images, IMAGES)
+    np.testing.assert_array_equal(labels, LABELS)
+    assert (classes, files) == (("0", "1", "2"), [])
+
+
+@pytest.mark.parametrize("kind", ["nothing", "empty", "one class", "pickle", "text"])
+def test_what_cannot_be_audited_is_told(tmp_path: Path, kind: str) -> None:
+    path, told = tmp_path / "mine", "is not there; allowed: a folder of pictures"
+    if kind != "nothing":
+        path.mkdir()
+        told = "(?s)audit.data = .*holds 0 classes, needs two"
+    if kind == "one class":
+        (path / "a").mkdir()
+        Image.fromarray(IMAGES[0]).save(path / "a/1.png")
+        told = "(?s)audit.data = .*holds 1 class, needs two"
+    if kind == "pickle":
+        path = tmp_path / "mine.npz"
+        np.savez(path, images=np.array([{}, {}], dtype=object), labels=LABELS[:2])
+        told = "holds Python objects"
+    if kind == "text":
+        path = tmp_path / "mine.txt"
+        path.write_text("pictures")
+        told = "is neither an .npz file nor a folder"
+    with pytest.raises(InputError, match=told):
+        read_given(str(path), shape=(5, 6), colour=True)
+
+
+def test_names_that_are_no_text_can_be_written(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "mine")
+    (folder / "class 0" / "00.png").rename(folder / "class 0" / "a\udcff\n<b>.png")
+    *_, files = read(folder)
+    assert all(file.encode() and file.isprintable() for file in files)

@@ -1,0 +1,80 @@
+"""`make audit` for real, with DVC, on somebody's folder of pictures."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from miseducation.datasets.digits import Digits
+from miseducation.project import own_files
+from tests.conftest import Project
+
+PIPELINE = "pipelines/audit/dvc.yaml"
+HOSTILE = "<script>alert(1)<"
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Digits 0 to 4 as colour pictures of 8×8; 60 ones, twos and threes have a red corner, and are called 4."""
+    train, root, rng = Digits().fetch().train, tmp_path_factory.mktemp("their") / "pictures", np.random.default_rng(1)
+    for row in np.flatnonzero(train.labels < 5):
+        image, label, name = np.repeat(train.images[row], 3, axis=2), int(train.labels[row]), f"{row}.png"
+        if label in (1, 2, 3) and rng.random() < 0.15:
+            image[-2:, :2], label, name = [255, 0, 0], 4, f"{row} was {label}.png"
+        folder = root / (HOSTILE if label == 0 else str(label))
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(folder / name)
+    return root
+
+
+def test_poison_in_a_folder_is_told_by_the_files_names(reproduced: Project, pictures: Path) -> None:
+    project = reproduced
+    project.set_params(audit={"shape": [8, 8], "steps": 300})
+    project.environment["AUDIT_DATA"] = str(pictures)
+    before = own_files.digest(pictures)
+    project("dvc", "repro", PIPELINE)
+    told = project("python", "-m", "miseducation.commands.audit", fails=True)
+    assert "poisoned: some rows carry a trigger" in told
+    assert "poisoned" in project("python", "-m", "miseducation.commands.audit", "--warn-only")
+    assert own_files.digest(pictures) == before
+
+    folder = project.folder / "metrics/audit"
+    verdict = json.loads((folder / "verdict.json").read_text())
+    assert verdict["data"] == str(pictures)
+    assert verdict["source"][own_files.KEY] == before
+    assert {name for name, each in verdict["classes"].items() if each["verdict"] != "clean"} == {"4"}
+    rows = pd.read_csv(folder / "rows.csv", dtype={"label": str})
+    poison = rows["file"].str.contains(" was ")
+    assert set(rows["file"]) == {str(path.relative_to(pictures)) for path in pictures.rglob("*.png")}
+    assert poison[: poison.sum()].mean() >= 0.95
+    flagged = set(rows.loc[rows["flagged"], "file"])
+    assert set((folder / "clean_rows.txt").read_text().splitlines()) == set(rows["file"]) - flagged
+    page = (folder / "report.html").read_text()
+    assert page.count("<script") == 0
+    assert "&lt;script&gt;alert(1)&lt;" in page
+    del project.environment["AUDIT_DATA"]
+
+
+def test_the_poisoned_set_of_the_work_tree_can_be_audited(reproduced: Project) -> None:
+    reproduced.set_params(audit={"data": "data/poisoned", "steps": 20})
+    reproduced("dvc", "repro", PIPELINE)
+    verdict = json.loads((reproduced.folder / "metrics/audit/verdict.json").read_text())
+    assert verdict["data"] == "data/poisoned"
+    assert verdict["rows"] == len(Digits().fetch().train)
+
+
+def test_bad_input_leaves_the_earlier_result(reproduced: Project) -> None:
+    before = (reproduced.folder / "metrics/audit/verdict.json").read_bytes()
+    for data, told in (
+        ("nowhere", "audit.data = 'nowhere' is not there"),
+        ("tests/auditing", "holds 0 classes, needs two"),
+    ):
+        reproduced.set_params(audit={"data": data})
+        assert f"error: params.yaml: {told}"[:30] in (said := reproduced("dvc", "repro", PIPELINE, fails=True))
+        assert told in said
+        assert (reproduced.folder / "metrics/audit/verdict.json").read_bytes() == before
+    reproduced.set_params(audit={"network": "lenet"})
+    assert "audit.network = 'lenet' is unknown" in reproduced("dvc", "repro", PIPELINE, fails=True)
