@@ -60,7 +60,7 @@ def read_given(data: str, *, shape: tuple[int, int], colour: bool) -> Given:
         known = ", ".join(parts.names("datasets"))
         raise InputError(
             f"params.yaml: {KEY} = {data!r} is not there; allowed: a folder of pictures, an .npz file, a folder of "
-            f".npy files, data/poisoned, or one of {known}"
+            f".npy files, data/poisoned, or one of {known}; `make repro` makes data/poisoned"
         )
     if (place / "manifest.csv").is_file() and (place / "images.npy").is_file():
         poisoned = load_poisoned(RAW, place)

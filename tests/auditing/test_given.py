@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,7 +59,7 @@ def test_a_class_may_have_one_picture(tmp_path: Path) -> None:
 @pytest.mark.parametrize("names", [("train_images", "train_labels"), ("x_train", "y_train"), ("images", "labels")])
 @pytest.mark.parametrize("kind", ["npz", "npy"])
 def test_arrays_need_no_test_split(tmp_path: Path, names: tuple[str, str], kind: str) -> None:
-    arrays = dict(zip(names, (IMAGES, LABELS), strict=True))
+    arrays: dict[str, Any] = dict(zip(names, (IMAGES, LABELS), strict=True))
     if kind == "npz":
         path = tmp_path / "mine.npz"
         np.savez(path, **arrays)

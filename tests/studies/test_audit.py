@@ -1,0 +1,66 @@
+"""What an audit would have said of a study's cells, against the audit itself."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from miseducation.auditing.audit import audit, summary
+from miseducation.auditing.section import AuditSection
+from miseducation.datasets import Fetched
+from miseducation.defending.evidence import order
+from miseducation.studies import engines
+from miseducation.studies.prepare import prepare
+from miseducation.studies.section import read_study
+from stages import study
+from tests.studies.study_projects import Here, made_bench
+
+MINE: dict[str, Any] = {
+    "datasets": ["digits"],
+    "attacks": ["badnets"],
+    "rates": [0, 0.1],
+    "seeds": [1],
+    "measured": ["scores", "audit"],
+    "overrides": {"digits": {"train": {"epochs": 1}}},
+}
+
+
+def test_a_study_tells_what_the_audit_itself_says(
+    set_params: Callable[[str, Any], None], digits: Fetched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path("data/studies/mine/digits")
+    made_bench(folder, digits)
+    set_params("compute", {"device": "cpu", "precision": "float32", "threads": 1})
+    set_params("audit", {"data": "digits", "steps": 300})
+    set_params("studies", {"mine": MINE})
+    monkeypatch.setattr(engines, "chosen", Here)
+    monkeypatch.setattr(sys, "argv", ["study", "mine"])
+    study.main()
+    cells = pd.read_csv("metrics/mine/cells.csv")
+
+    bench = prepare("mine", read_study("mine"), "digits", folder)
+    arm = bench.arms[0]
+    poison = arm.attack.poison_rows(
+        bench.train, rate=0.1, label_map=arm.label_map, rng=np.random.default_rng(1), mode="replace"
+    )
+    seen = poison.laid_over(bench.train, "replace")[order(len(bench.train), 1)]
+    section = AuditSection(data="digits", steps=300)
+    found = audit(seen.images, seen.labels, seen.classes, section, bench.compute, seed=1)
+    wrong, backdoor = seen.labels != seen.true_labels, found.reasons == "backdoor"
+
+    (told,) = cells.query("attack == 'badnets' and rate == 0.1").to_dict("records")
+    said = summary(found, seen.labels, seen.classes)["verdict"]
+    for verdict in ("poisoned", "suspicious", "mislabelled"):
+        assert told[f"audit.{verdict}"] == (verdict == said)
+    assert told["audit.found"] == backdoor[wrong].mean()
+    assert told["audit.found_as_error"] == (found.reasons == "wrong label")[wrong].mean()
+    assert told["audit.flagged_share"] == found.flagged.mean()
+    assert backdoor.any()
+    assert told["audit.precision"] == wrong[backdoor].mean()
+    clean = cells[cells["rate"] == 0]
+    assert clean[["audit.found", "audit.precision"]].isna().all(axis=None)
+    assert not (Path("metrics/mine") / "blind_window.md").exists(), "an audit is no detector"
