@@ -75,12 +75,14 @@ def test_the_poisoned_set_of_the_work_tree_can_be_audited(project: Project) -> N
 def test_bad_input_leaves_the_earlier_result(project: Project) -> None:
     before = (project.folder / "metrics/audit/verdict.json").read_bytes()
     for data, told in (
-        ("nowhere", "audit.data = 'nowhere' is not there"),
+        ("nowhere", "is not there; allowed: a folder of pictures"),
         ("tests/auditing", "holds 0 classes, needs two"),
     ):
         project.set_params(audit={"data": data})
-        assert f"error: params.yaml: {told}"[:30] in (said := project("dvc", "repro", PIPELINE, fails=True))
+        said = project("dvc", "repro", PIPELINE, fails=True)
+        assert "error: params.yaml: audit.data = " in said
         assert told in said
+        assert "Traceback" not in said
         assert (project.folder / "metrics/audit/verdict.json").read_bytes() == before
     project.set_params(audit={"network": "lenet"})
     assert "audit.network = 'lenet' is unknown" in project("dvc", "repro", PIPELINE, fails=True)
