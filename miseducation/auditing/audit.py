@@ -123,7 +123,8 @@ def table(audited: Audited, labels: np.ndarray, classes: Sequence[str], files: S
             "looks_like": np.where(audited.readings.candidates, looks, ""),
         }
     )
-    order = np.lexsort([rows, -suspicion, audited.reasons != "backdoor", ~audited.flagged])
+    lost = ~audited.readings.won(labels)  # of a backdoor's rows those come first that were won back
+    order = np.lexsort([rows, -suspicion, lost, audited.reasons != "backdoor", ~audited.flagged])
     return made.iloc[order].reset_index(drop=True)
 
 

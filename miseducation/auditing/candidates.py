@@ -5,11 +5,14 @@ from collections.abc import Iterable
 import numpy as np
 
 from miseducation.defences import Evidence, LabelFreeNeighbours
-from miseducation.defending.classwise import classes, deviations
+from miseducation.defending.classwise import Axes, classes, deviations
+from miseducation.defending.clusters import beyond
 from miseducation.defending.views import losses
 
 SHARE = 0.03  # of the usual class's rows that a detector may name: without them a network still learns what is to learn
-EXCESS = 4  # times that share, from which a class is not the usual one, and its rows fall into two kinds
+EXCESS = 2.5  # times that share, from which a class is not the usual one, and its rows fall into two kinds
+DIMENSIONS = 10  # components of each class's features in which clusters are sought, and rows that each takes
+CLUSTERED = 1000  # rows of a class that clusters are sought among; more tell them no better
 ROUNDS = 100  # of telling these apart, at most; a few do
 
 
@@ -17,15 +20,22 @@ def suspicions(evidence: Evidence) -> dict[str, np.ndarray]:
     """What each detector thinks of each row, float64 `[n]`, higher is worse; none of them needs trusted rows.
 
     `label_free_neighbours` is the defence of that name: whether rows that look alike have other labels.
-    `spectral_signatures` is that defence's without trusted rows: how odd the model's features are among those of the
+    `activation_clustering` is that defence's: how far on the smaller side of two clusters a row's features are.
+    `spectral_signatures` is that one's without trusted rows: how odd the model's features are among those of the
     label, in squared deviations. `loss` is the cross-entropy under the model that learnt the row, in nats.
     """
-    model, odd = evidence.the_model(), np.zeros(len(evidence))
+    model, odd, apart = evidence.the_model(), np.zeros(len(evidence)), np.zeros(len(evidence))
     for _, rows in classes(evidence.labels):
-        away = deviations(model.features[rows])
-        if away is not None:
-            odd[rows] = away(model.features[rows]) ** 2
+        features = model.features[rows]
+        away = deviations(features)
+        if away is None:
+            continue
+        odd[rows] = away(features) ** 2
+        axes = Axes(features, min(DIMENSIONS, max(1, len(rows) // DIMENSIONS)))
+        white = axes.along(features) / np.sqrt(axes.variances)
+        apart[rows] = beyond(white, seed=int(evidence.rng().integers(2**31)), most=CLUSTERED)
     return {
+        "activation_clustering": apart,
         "label_free_neighbours": LabelFreeNeighbours().suspect(evidence),
         "spectral_signatures": odd,
         "loss": losses(model.probabilities, evidence.labels),

@@ -12,8 +12,10 @@ Verdict: TypeAlias = Literal["clean", "mislabelled", "suspicious", "poisoned"]
 BAD: tuple[Verdict, ...] = ("clean", "mislabelled", "suspicious", "poisoned")  # the last is the worst
 HALF = 0.5  # of the rows that look ordinary for another class have to be won back, or it is no backdoor
 MOST = 0.75  # of all that are read otherwise, if the picture is so changed that no row looks ordinary
-ONE_KIND = 0.6  # share of those that are read as one class: an odd kind of the own class is mostly taken for one other
-SEVERAL = 3  # times the usual class's share of such rows, from which they are aimed at a class
+# How much of rows that look like several classes may look like one of them: so many times as much as if they were even,
+# but a share from 0.3 to 0.6.
+EVENLY, LEAST, ONE = 2.5, 0.3, 0.6
+SEVERAL, AT_LEAST = 3, 0.03  # times the usual class's share of such rows, and share, from which they are aimed at it
 AIMED = 0.01  # share of aimed rows that have to be won back: of wrong labels without a trigger none are
 MEANING: dict[Verdict, str] = {
     "clean": "nothing that an audit can see",
@@ -57,7 +59,7 @@ def judge(labels: np.ndarray, classes: int, readings: "Readings") -> list[Judged
     `poisoned`: what candidates teach carries over to others of them, beyond doubt in more than half of the cases where
     they look like ordinary pictures of another class. Where a trigger covers so much that they look like nothing
     ordinary, beyond doubt in more than three quarters of the cases, and they are read as several classes: odd rows of
-    one kind, such as high sneakers among sneakers, carry over as well, and are mostly taken for boots. Where ordinary
+    one kind, such as high sneakers among sneakers, carry over as well, but are all taken for boots. Where ordinary
     pictures of several classes got this label, many more than got others, it is beyond doubt in any case at all: some
     triggers are weaker in the training set than in use, but wrong labels by themselves do not carry over.
 
@@ -80,11 +82,15 @@ def judge(labels: np.ndarray, classes: int, readings: "Readings") -> list[Judged
         asked, odd, plain, back, plain_back = (int(each.sum()) for each in counted)
         low, low_of_all = (_low(*each, LEVEL / classes) for each in ((plain_back, plain), (back, odd)))
         many = plain >= max(FEWEST, ERRORS * counts[label])
-        aimed = many and wrong[label] > SEVERAL * np.median(wrong) and _several(looks[own & ordinary])
+        aimed = (
+            plain >= FEWEST
+            and wrong[label] > max(AT_LEAST, SEVERAL * np.median(wrong))
+            and _several(looks[own & ordinary], classes)
+        )
         verdict: Verdict = "clean"
         if plain >= FEWEST and low > (AIMED if aimed else HALF):
             verdict = "poisoned"
-        elif low_of_all > MOST and _several(looks[own & unread]):
+        elif low_of_all > MOST and _several(looks[own & unread], classes):
             verdict, low = "poisoned", low_of_all
         elif aimed or (plain >= FEWEST and plain_back > HALF * plain):
             verdict = "suspicious"
@@ -116,8 +122,13 @@ def reasons(labels: np.ndarray, judged: list[Judged], readings: "Readings") -> n
     return found
 
 
-def _several(looks: np.ndarray) -> bool:
-    return bool(np.bincount(looks, minlength=1).max() < ONE_KIND * len(looks))
+def _several(looks: np.ndarray, classes: int) -> bool:
+    """Whether rows that look so, int64 `[m]`, look like several classes, none of which stands out.
+
+    An odd kind of the own class, or one that is hard to tell, is mostly taken for one other, or for two.
+    """
+    most = min(ONE, max(LEAST, EVENLY / max(1, classes - 1)))
+    return bool(np.bincount(looks, minlength=1).max() < most * len(looks))
 
 
 def _low(carried: int, of: int, level: float) -> float:

@@ -8,16 +8,12 @@ from typing import final
 
 import numpy as np
 from pydantic import Field
-from sklearn.cluster import KMeans
 
 from miseducation.defences import Evidence, RowDetector
 from miseducation.defending.classwise import Axes, classes
+from miseducation.defending.clusters import beyond
 
 ROWS_PER_DIMENSION = 10  # or every class of a few rows falls in two
-# Two means start from those rows that are farthest out along each axis, either way, and from random rows. One random
-# start in twelve ends at the best split where poison is a tenth of its class: 30 alone missed it now and then.
-TAILS, STARTS = (0.02, 0.05, 0.5), 60
-TIGHTEST = 0.02  # spread within clusters, as a share of their distance, below which it does not matter
 
 
 @final
@@ -60,7 +56,7 @@ class ActivationClustering(RowDetector):
             axes = Axes(features[rows], min(self.dimensions, max(1, len(rows) // ROWS_PER_DIMENSION)))
             if len(axes.variances):
                 white = axes.along(features[rows]) / np.sqrt(axes.variances)
-                suspicion[rows] = _beyond(white, seed=int(evidence.rng().integers(2**31)))
+                suspicion[rows] = beyond(white, seed=int(evidence.rng().integers(2**31)))
         return suspicion
 
     def flag(self, suspicion: np.ndarray, evidence: Evidence) -> np.ndarray:
@@ -81,18 +77,3 @@ class ActivationClustering(RowDetector):
         kept = np.diagonal(votes).copy()
         np.fill_diagonal(votes, 0)
         return asked & (kept < self.kept * votes.max(axis=1))[labels]
-
-
-def _beyond(places: np.ndarray, *, seed: int) -> np.ndarray:
-    """How far beyond the middle between the centres of two clusters each row is, towards the smaller: float64 `[m]`."""
-    ends = [way * each >= np.quantile(way * each, 1 - tail) for each in places.T for way in (1, -1) for tail in TAILS]
-    starts = [np.stack([places[end].mean(axis=0), places[~end].mean(axis=0)]) for end in ends if not end.all()]
-    tried = [KMeans(2, init=start, n_init=1).fit(places) for start in starts]
-    tried.append(KMeans(2, n_init=STARTS, random_state=seed).fit(places))
-    found = min(tried, key=lambda each: each.inertia_)
-    small = np.bincount(found.labels_, minlength=2).argmin()
-    near, far = found.cluster_centers_[small], found.cluster_centers_[1 - small]
-    apart = np.linalg.norm(near - far)
-    along = (places - (near + far) / 2) @ (near - far) / apart
-    spread = np.sqrt(np.mean((np.abs(along) - apart / 2) ** 2))
-    return along / max(spread, TIGHTEST * apart)

@@ -51,8 +51,8 @@ def verdict_of(*args: int, **more: float) -> str:
         (60, 6, {}, "poisoned"),  # and some of it carries over
         (60, 0, {"kinds": 1}, "mislabelled"),
         (60, 6, {"kinds": 1}, "mislabelled"),
-        (9, 0, {}, "clean"),  # fewer than a twentieth of the class
-        (9, 8, {}, "suspicious"),
+        (9, 0, {"kinds": 1}, "clean"),  # fewer than a twentieth of the class
+        (9, 8, {"kinds": 1}, "suspicious"),
         (FEWEST - 1, FEWEST - 1, {}, "clean"),
         (60, 33, {"kinds": 1}, "suspicious"),
         (60, 30, {"kinds": 1}, "mislabelled"),
