@@ -23,7 +23,8 @@ MEANING: dict[Verdict, str] = {
     "suspicious": "somebody may have been at it, but what there is does not prove a trigger",
     "poisoned": "some rows carry a trigger, and have the label that somebody wants",
 }
-LEVEL = 0.001  # chance, over all classes, that rows of which half come back by luck are called poisoned
+# Chance, over all classes, that rows of which half come back by luck are called poisoned, and suspicious.
+LEVEL, DOUBT = 0.001, 0.05
 FEWEST = 8  # such rows, below which nothing is said of a class
 ERRORS = 0.05  # share of a class's rows with wrong labels from which it is mislabelled
 
@@ -63,8 +64,8 @@ def judge(labels: np.ndarray, classes: int, readings: "Readings") -> list[Judged
     pictures of several classes got this label, many more than got others, it is beyond doubt in any case at all: some
     triggers are weaker in the training set than in use, but wrong labels by themselves do not carry over.
 
-    `suspicious`: such aimed labels do not carry over; or more than half do, but they are too few to be sure.
-    `mislabelled`: many labels are wrong, and do not carry over. `clean`: nothing of that.
+    `suspicious`: such aimed labels do not carry over; or more than half of a few do, but not beyond doubt. `mislabelled`:
+    many labels are wrong, and do not carry over. `clean`: nothing of that.
 
     Args:
         labels: int64 `[n]`.
@@ -92,7 +93,7 @@ def judge(labels: np.ndarray, classes: int, readings: "Readings") -> list[Judged
             verdict = "poisoned"
         elif low_of_all > MOST and _several(looks[own & unread], classes):
             verdict, low = "poisoned", low_of_all
-        elif aimed or (plain >= FEWEST and plain_back > HALF * plain):
+        elif aimed or (plain >= FEWEST and _low(plain_back, plain, DOUBT / classes) > HALF):
             verdict = "suspicious"
         elif many and plain - plain_back >= ERRORS * counts[label]:
             verdict = "mislabelled"

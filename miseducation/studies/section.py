@@ -13,7 +13,7 @@ from miseducation.project.params import PARAMS, Section, read, read_all, validat
 
 SETTLED = {"name", "rate", "label_map", "surrogate"}  # of the section `attack`, by what is studied
 DETECTION = "detection"  # the measurement that consists of parts, a detector each
-TAKEN = {"clean", "backdoored", "defences"}  # folders of `metrics` that are others'
+TAKEN = {"audit", "clean", "backdoored", "defences"}  # folders of `metrics` that are others'
 NAME = re.compile(r"[a-z][a-z0-9_-]*")  # YAML would read 1 as a number
 Knobs: TypeAlias = dict[str, Any]
 S = TypeVar("S", bound=Section)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from miseducation.errors import InputError
 from miseducation.project.files import write_csv, write_json, write_text
-from miseducation.studies import blind, blind_text, dose, dose_text, engines, grid, table_text, tables
+from miseducation.studies import audit_text, blind, blind_text, dose, dose_text, engines, grid, table_text, tables
 from miseducation.studies.bench import Bench
 from miseducation.studies.section import StudySection
 from miseducation.studies.store import CellStore
@@ -30,8 +30,10 @@ class Found(NamedTuple):
 
     def write(self, name: str, folder: Path) -> None:
         """Writes the tables to the study's folder."""
-        for old in folder.glob("blind_window.*"):
-            old.unlink()  # of detectors that are no longer in the study
+        for old in (*folder.glob("blind_window.*"), *folder.glob("audit.md")):
+            old.unlink()  # of detectors, or audits, that are no longer in the study
+        if "audit.poisoned" in self.tables.cells:
+            write_text(folder / "audit.md", audit_text.markdown(name, self.tables.cells))
         if self.noticed:
             write_csv(folder / "blind_window.csv", self.windows)
             write_json(folder / "blind_window.json", self.noticed)

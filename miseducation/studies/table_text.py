@@ -8,7 +8,7 @@ from miseducation.studies.dose_text import percent
 
 USUAL = 0.01  # the rate at which the loss of clean accuracy is told
 NONE = "–"
-WORDS = "attack", "label map", "detector", "best detector"  # columns that are no numbers
+WORDS = "attack", "label map", "detector", "best detector", "verdict"  # columns that are no numbers
 HEAD = """# The study {name}
 
 Written by `make study NAME={name}`. All numbers are percentages: means over the seeds {seeds} ± their standard

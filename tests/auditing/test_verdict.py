@@ -52,9 +52,11 @@ def verdict_of(*args: int, **more: float) -> str:
         (60, 0, {"kinds": 1}, "mislabelled"),
         (60, 6, {"kinds": 1}, "mislabelled"),
         (9, 0, {"kinds": 1}, "clean"),  # fewer than a twentieth of the class
-        (9, 8, {"kinds": 1}, "suspicious"),
+        (9, 9, {"kinds": 1}, "suspicious"),
+        (9, 7, {"kinds": 1}, "clean"),
         (FEWEST - 1, FEWEST - 1, {}, "clean"),
-        (60, 33, {"kinds": 1}, "suspicious"),
+        (60, 41, {"kinds": 1}, "suspicious"),
+        (60, 33, {"kinds": 1}, "mislabelled"),
         (60, 30, {"kinds": 1}, "mislabelled"),
         (60, 60, {"sure": 0.6}, "poisoned"),  # nothing that one could take for an ordinary row
         (60, 60, {"sure": 0.6, "kinds": 1}, "clean"),  # an odd kind of the class, such as high sneakers

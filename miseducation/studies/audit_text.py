@@ -1,0 +1,44 @@
+"""What audits said of a study's training sets, for people: `audit.md`. Pure functions of its cells."""
+
+import pandas as pd
+
+from miseducation.studies.dose import SERIES
+from miseducation.studies.dose_text import percent
+from miseducation.studies.table_text import NONE, table
+
+VERDICTS = ("poisoned", "suspicious", "mislabelled")  # the others are clean
+HEAD = """# What audits say: the study {name}
+
+Written by `make study NAME={name}`. An audit gets the training set alone: nothing of the attack, no trusted row.
+"Succeeds" is the attack's own success rate on the study's model, which the audit never sees. The verdict is on the
+whole set, with the number of seeds if there are several. Precision is the share of poison among the rows that are
+flagged as a backdoor's, "found" the share of the poison that is, and "found as wrong labels" the share of it that is
+flagged for its label instead. Means over the seeds; a dash stands where there is nothing to tell."""
+
+
+def markdown(name: str, cells: pd.DataFrame) -> str:
+    """The content of `audit.md`, of the rows of `cells.csv`: a table for each data set."""
+    blocks = [HEAD.format(name=name)]
+    for dataset, rows in cells.dropna(subset="audit.poisoned").groupby("dataset", sort=False):
+        lines = []
+        clean = rows[rows["rate"] == 0].drop_duplicates("seed")
+        if len(clean):
+            lines.append({"attack": "none", "rate": NONE, "succeeds": NONE, **_said(clean)})
+        for (attack, *_), each in rows[rows["rate"] > 0].groupby([*SERIES, "rate"], sort=False):
+            line = {"attack": str(attack), "rate": percent(float(each["rate"].iloc[0]))}
+            lines.append({**line, "succeeds": _share(each["attack_success_rate"]), **_said(each)})
+        blocks += [f"## {dataset}", table(lines)]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _said(cells: pd.DataFrame) -> dict[str, str]:
+    counts = {verdict: int(cells[f"audit.{verdict}"].sum()) for verdict in VERDICTS}
+    counts["clean"] = len(cells) - sum(counts.values())
+    several = len(cells) > 1
+    said = ", ".join(f"{verdict} {count}" if several else verdict for verdict, count in counts.items() if count)
+    shares = {"precision": "precision", "found": "found", "found as wrong labels": "found_as_error"}
+    return {"verdict": said} | {head: _share(cells[f"audit.{column}"]) for head, column in shares.items()}
+
+
+def _share(values: pd.Series) -> str:
+    return NONE if values.isna().all() else f"{100 * values.mean():.1f} %"
