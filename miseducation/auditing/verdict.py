@@ -64,7 +64,7 @@ def judge(labels: np.ndarray, classes: int, readings: "Readings") -> list[Judged
     pictures of several classes got this label, many more than got others, it is beyond doubt in any case at all: some
     triggers are weaker in the training set than in use, but wrong labels by themselves do not carry over.
 
-    `suspicious`: such aimed labels do not carry over; or more than half of a few do, but not beyond doubt. `mislabelled`:
+    `suspicious`: such aimed labels do not carry over; or more than half of a few do, not beyond doubt. `mislabelled`:
     many labels are wrong, and do not carry over. `clean`: nothing of that.
 
     Args:
