@@ -74,7 +74,7 @@ def test_the_shipped_params_are_good() -> None:
         (
             "atack",
             {"rate": 0.5},
-            "atack is not a known section; known: accounts, attack, attacks, channels, compute, data",
+            "atack is not a known section; known: accounts, attack, attacks, audit, channels, compute, data",
         ),
     ],
 )
