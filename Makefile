@@ -63,8 +63,9 @@ defend: no-scm  ## Would anyone have noticed? All defences on the result that is
 	@$(BIN)/python -m miseducation.commands.defences $(if $(filter-out 0,$(QUICK)),$(foreach one,$(QUICK_ONES),$(lastword $(subst @, ,$(one)))))
 
 # DATA=… is a folder of pictures, an .npz file, a folder of .npy files, or a data set's name; WARN_ONLY=1 never fails.
+audit: export AUDIT_DATA := $(DATA)
 audit: no-scm  ## Is this data set poisoned? make audit DATA=../pictures; without DATA, audit.data of params.yaml
-	AUDIT_DATA='$(DATA)' $(BIN)/dvc repro pipelines/audit/dvc.yaml
+	$(BIN)/dvc repro pipelines/audit/dvc.yaml
 	@$(BIN)/python -m miseducation.commands.audit $(if $(filter-out 0,$(WARN_ONLY)),--warn-only) $(if $(FAIL_ON),--fail-on $(FAIL_ON))
 
 test: $(VENV)/.installed-test  ## Run the tests
