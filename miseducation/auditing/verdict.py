@@ -25,6 +25,7 @@ MEANING: dict[Verdict, str] = {
 }
 # Chance, over all classes, that rows of which half come back by luck are called poisoned, and suspicious.
 LEVEL, DOUBT = 0.001, 0.05
+LEFT = 0.1  # probability of its label, below which a row is read otherwise surely enough to be a backdoor's
 FEWEST = 8  # such rows, below which nothing is said of a class
 ERRORS = 0.05  # share of a class's rows with wrong labels from which it is mislabelled
 
@@ -109,17 +110,18 @@ def worst(judged: Iterable[Judged]) -> Verdict:
 def reasons(labels: np.ndarray, judged: list[Judged], readings: "Readings") -> np.ndarray:
     """Why each row is to be taken out, str `[n]`: "backdoor", "wrong label", or "" for those that may stay.
 
-    Of a poisoned class it is whatever is read otherwise without the candidates: half of the triggers need not have been
-    enough to win it back. Wrong labels are told of all classes: rows that show another class as its ordinary ones do,
+    Of a poisoned class it is whatever is read otherwise without the candidates, and surely so: half of the triggers
+    need not have been enough to win it back. Wrong labels are told of all classes: rows that show another class as its ordinary ones do,
     and that nothing wins back; of a mislabelled class all that nothing wins back, of a suspicious one all that are read
     otherwise.
     """
     verdicts = np.array([each.verdict for each in judged])[labels]
     unread, lost = readings.unread(labels), ~readings.won(labels)
+    own = readings.without[np.arange(len(labels)), labels]
     found = np.full(len(labels), "", "<U11")
     found[unread & lost & (readings.ordinary(labels) | (verdicts == "mislabelled"))] = "wrong label"
     found[unread & (verdicts == "suspicious")] = "wrong label"
-    found[unread & (verdicts == "poisoned")] = "backdoor"
+    found[unread & (verdicts == "poisoned") & (own < LEFT)] = "backdoor"
     return found
 
 

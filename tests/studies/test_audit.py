@@ -59,7 +59,8 @@ def test_a_study_tells_what_the_audit_itself_says(
     assert told["audit.found"] == backdoor[wrong].mean()
     assert told["audit.found_as_error"] == (found.reasons == "wrong label")[wrong].mean()
     assert told["audit.flagged_share"] == found.flagged.mean()
-    precision = wrong[backdoor].mean() if backdoor.any() else np.nan
+    counted = backdoor & (wrong | ~seen.poisoned)
+    precision = wrong[counted].mean() if counted.any() else np.nan
     assert told["audit.precision"] == pytest.approx(precision, nan_ok=True)
     clean = cells[cells["rate"] == 0]
     assert clean[["audit.found", "audit.precision"]].isna().all(axis=None)

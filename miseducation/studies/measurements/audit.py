@@ -20,7 +20,8 @@ VERDICTS: tuple[Verdict, ...] = ("poisoned", "suspicious", "mislabelled")
 class Audit(OfModels):
     """The verdict, a column for each but `clean`, of which one is 1; and which rows were flagged, as shares, 0 to 1.
 
-    `precision` is the share of poison among the rows that are flagged as a backdoor's, `found` the share of the poison
+    `precision` is the share of poison among the rows that are flagged as a backdoor's, of those that are poison or that
+    nobody touched, `found` the share of the poison
     that is, and `found_as_error` the share of it that is flagged for wrong labels instead.
     """
 
@@ -45,7 +46,8 @@ class Audit(OfModels):
         labels = learnt.labels[rows]
         with threadpool_limits(bench.compute.threads):
             found = audit(learnt.images[rows], labels, learnt.classes, _section(bench), bench.compute, seed=seed)
-        poison = Truth.of(learnt.labels, learnt.true_labels, learnt.poisoned, trained.poison.roles).poison[rows]
+        truth = Truth.of(learnt.labels, learnt.true_labels, learnt.poisoned, trained.poison.roles)
+        poison, counted = truth.poison[rows], (truth.poison | truth.rest)[rows]
         worst = verdict.worst(found.judged)
         backdoor = found.reasons == "backdoor"
         told = {f"audit.{each}": float(worst == each) for each in VERDICTS}
@@ -53,8 +55,8 @@ class Audit(OfModels):
         if poison.any():
             told["audit.found"] = float(backdoor[poison].mean())
             told["audit.found_as_error"] = float((found.reasons == "wrong label")[poison].mean())
-            if backdoor.any():
-                told["audit.precision"] = float(poison[backdoor].mean())
+            if (backdoor & counted).any():
+                told["audit.precision"] = float(poison[backdoor & counted].mean())
         return told
 
 
