@@ -65,6 +65,7 @@ defend: no-scm  ## Would anyone have noticed? All defences on the result that is
 # DATA=… is a folder of pictures, an .npz file, a folder of .npy files, or a data set's name; WARN_ONLY=1 never fails.
 audit: export AUDIT_DATA := $(DATA)
 audit: no-scm  ## Is this data set poisoned? make audit DATA=../pictures; without DATA, audit.data of params.yaml
+	$(if $(filter-out poisoned suspicious mislabelled,$(FAIL_ON)),$(error FAIL_ON = $(FAIL_ON); allowed: poisoned, suspicious, mislabelled))@:
 	$(BIN)/dvc repro pipelines/audit/dvc.yaml
 	@$(BIN)/python -m miseducation.commands.audit $(if $(filter-out 0,$(WARN_ONLY)),--warn-only) $(if $(FAIL_ON),--fail-on $(FAIL_ON))
 

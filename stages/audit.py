@@ -20,6 +20,7 @@ def main() -> None:
 
     from miseducation.auditing.audit import audit, summary, table
     from miseducation.auditing.given import read_given
+    from miseducation.dataset.names import shown
     from miseducation.figures.audit import page
     from miseducation.project.files import replacing, write_csv, write_json, write_text
 
@@ -27,7 +28,7 @@ def main() -> None:
     with threadpool_limits(computing.threads):
         found = audit(given.images, given.labels, given.classes, section, computing, seed=read_seed())
     rows = table(found, given.labels, given.classes, given.files)
-    told = {"data": section.data, "source": given.source, **summary(found, given.labels, given.classes)}
+    told = {"data": shown(section.data), "source": given.source, **summary(found, given.labels, given.classes)}
     kept = [given.files[row] if given.files else str(row) for row in np.flatnonzero(~found.flagged)]
     with replacing(METRICS) as folder:
         folder.mkdir()

@@ -153,7 +153,7 @@ def summary(audited: Audited, labels: np.ndarray, classes: Sequence[str]) -> dic
         "flagged_rows": int(audited.flagged.sum()),
         "backdoor_rows": int((audited.reasons == "backdoor").sum()),
         "wrong_label_rows": int((audited.reasons == "wrong label").sum()),
-        "chance_of_false_alarm": verdict.LEVEL,
+        "level": verdict.LEVEL,
         "classes": each,
         "terms": TERMS,
     }

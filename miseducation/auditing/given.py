@@ -16,7 +16,7 @@ from miseducation.defending.evidence import as_learnt
 from miseducation.errors import InputError
 from miseducation.project import own_files, parts
 
-RAW = Path("data/raw")
+RAW, POISONED = Path("data/raw"), Path("data/poisoned")
 KEY = "audit.data"
 OTHERS_KEY = re.compile(r"datasets\.(folder|arrays)\.path")
 
@@ -44,8 +44,8 @@ def read_given(data: str, *, shape: tuple[int, int], colour: bool) -> Given:
     """Reads what a user calls their data.
 
     Args:
-        data: A folder of pictures (all splits in it), an `.npz` file or a folder of `.npy` files (the training set), a
-            folder such as `data/poisoned`, or the name of a data set of ours (its training set).
+        data: A folder of pictures, an `.npz` file or a folder of `.npy` files (the training set), `data/poisoned`, or
+            the name of a data set of ours (its training set).
         shape: Height and width that pictures are stretched to.
         colour: Whether they are read in colour.
 
@@ -55,16 +55,20 @@ def read_given(data: str, *, shape: tuple[int, int], colour: bool) -> Given:
     if data in parts.names("datasets"):
         train, _, source = datasets.source(data).fetch()
         return Given(train.images, train.labels, train.classes, [], {"name": data, **source})
-    place = own_files.locate(data)
+    try:
+        place = own_files.locate(data)
+    except ValueError as error:
+        raise InputError(f"params.yaml: {KEY} = {data!r}: {error}") from None
     if not place.exists():
         known = ", ".join(parts.names("datasets"))
         raise InputError(
-            f"params.yaml: {KEY} = {data!r} is not there; allowed: a folder of pictures, an .npz file, a folder of "
-            f".npy files, data/poisoned, or one of {known}; `make repro` makes data/poisoned"
+            f"params.yaml: {KEY} = {data!r} is not there, seen from the root of the project; allowed: a folder of "
+            f"pictures, an .npz file, a folder of .npy files, data/poisoned, or one of {known}; `make repro` makes "
+            "data/poisoned"
         )
-    if (place / "manifest.csv").is_file() and (place / "images.npy").is_file():
-        poisoned = load_poisoned(RAW, place)
-        return Given(as_learnt(poisoned.images), poisoned.labels, poisoned.classes, [], _record(place))
+    if Path(data) == POISONED:  # what differs from the raw set, of this work tree; in an experiment, of its own
+        poisoned = load_poisoned(RAW, POISONED)
+        return Given(as_learnt(poisoned.images), poisoned.labels, poisoned.classes, [], _record(POISONED))
     try:
         if place.is_file() or any(place.glob("*.npy")):
             (train, *_), source = ArrayFiles(path=place).read(ALONE)

@@ -111,9 +111,9 @@ def reasons(labels: np.ndarray, judged: list[Judged], readings: "Readings") -> n
     """Why each row is to be taken out, str `[n]`: "backdoor", "wrong label", or "" for those that may stay.
 
     Of a poisoned class it is whatever is read otherwise without the candidates, and surely so: half of the triggers
-    need not have been enough to win it back. Wrong labels are told of all classes: rows that show another class as its ordinary ones do,
-    and that nothing wins back; of a mislabelled class all that nothing wins back, of a suspicious one all that are read
-    otherwise.
+    need not have been enough to win it back. Wrong labels are told of all classes: rows that show another class as its
+    ordinary ones do, and that nothing wins back; of a mislabelled class all that nothing wins back, of a suspicious one
+    all that are read otherwise.
     """
     verdicts = np.array([each.verdict for each in judged])[labels]
     unread, lost = readings.unread(labels), ~readings.won(labels)

@@ -23,11 +23,13 @@ def beyond(places: np.ndarray, *, seed: int, most: int = sys.maxsize) -> np.ndar
         most: Rows that the clusters are sought among; of more, a sample.
 
     Returns:
-        float64 `[m]`, in units of the spread within the two clusters; 0 is the middle.
+        float64 `[m]`, in units of the spread within the two clusters; 0 is the middle, and all if they are in one place.
     """
     every, rng = places, np.random.default_rng(seed)
     if len(every) > most:
         places = every[np.sort(rng.permutation(len(every))[:most])]
+    if len(np.unique(places, axis=0)) < 2:
+        return np.zeros(len(every))
     ends = [way * each >= np.quantile(way * each, 1 - tail) for each in places.T for way in (1, -1) for tail in TAILS]
     starts = [np.stack([places[end].mean(axis=0), places[~end].mean(axis=0)]) for end in ends if not end.all()]
     tried = [KMeans(2, init=start, n_init=1).fit(places) for start in starts]

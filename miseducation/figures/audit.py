@@ -48,13 +48,13 @@ BLIND = """<ul>
 to read the label.</li>
 <li>Little poison: of fewer than about {few} poisoned rows in a class that show another class it cannot be sure, and of
 fewer than {fewest} it says nothing.</li>
-<li>Attacks that a small network does not learn from half of the poison.</li>
+<li>Attacks that a small network does not learn from half of the poison; classes of which half or more is poison.</li>
 <li>Poison in what it does not read: test data, other files.</li>
 </ul>
 <h3>How far to trust it</h3>
-<p>It was given no trusted rows, and no rate of poisoning. If of the rows that show another class half come back by mere
-luck, it calls a class poisoned with a chance of at most {chance}, over all classes together. What it says of clean data
-sets has been measured: see docs/audit.md of Miseducation.</p>"""
+<p>It was given no trusted rows, and no rate of poisoning. Its intervals are exact, at a level of {chance} for all
+classes together, for rows that come back independently of each other; rows that are alike do not. What it says of data
+sets that nobody poisoned has been measured: see docs/audit.md of Miseducation.</p>"""
 
 
 def page(told: dict[str, Any], rows: "pd.DataFrame", images: np.ndarray | Images) -> str:
@@ -120,13 +120,13 @@ def _backdoors(classes: dict[str, dict[str, Any]], rows: "pd.DataFrame", images:
     bad.sort(key=lambda item: (-BAD.index(item[1]["verdict"]), -item[1]["backdoor_rows"]))
     if not bad:
         return []
-    parts = ["<h2>What looks like a backdoor</h2>", f"<p>{BACKDOORS}{colours(images)}</p>"]
-    backdoor, ordinary = rows[rows["reason"] == "backdoor"], rows[~rows["flagged"]].sort_values("row")
+    parts = ["<h2>What may be a backdoor</h2>", f"<p>{BACKDOORS}{colours(images)}</p>"]
+    flagged, ordinary = rows[rows["flagged"]], rows[~rows["flagged"]].sort_values("row")
     pools = {name: each.to_numpy()[:POOL] for name, each in ordinary.groupby("label", sort=False)["row"]}
     for name, each in bad[:GALLERIES]:
-        count = many(each["backdoor_rows"], "row")
+        count = many(each["backdoor_rows"] + each["wrong_label_rows"], "row")
         parts.append(f"<h3>Class {named(name)}: {each['verdict']}, {count} flagged</h3>")
-        parts += _pairs(backdoor[backdoor["label"] == name].head(PAIRS), pools, images)
+        parts += _pairs(flagged[flagged["label"] == name].head(PAIRS), pools, images)
     if len(bad) > GALLERIES:
         parts.append(f"<p>And {many(len(bad) - GALLERIES, 'class', 'es')} more, whose rows rows.csv lists.</p>")
     return parts
@@ -167,7 +167,7 @@ def _wrong_labels(wrong: "pd.DataFrame", images: np.ndarray | Images) -> list[st
         alone = picture(images[row["row"]], f"{file_of(row)}, labelled {row['label']}")
         shown.append(tile([alone], f"{named(file_of(row))}{label}{looks}"))
     part = f", of which {WRONG} are shown" if len(wrong) > WRONG else ""
-    lead = f"{many(len(wrong), 'row')}{part}. They teach no trigger.{colours(images)}"
+    lead = f"{many(len(wrong), 'row')}{part}. No trigger is proved in them.{colours(images)}"
     return ["<h2>Wrong labels</h2>", f"<p>{lead}</p>", tiles("singles", shown)]
 
 
@@ -189,7 +189,7 @@ def _duplicates(rows: "pd.DataFrame", images: np.ndarray | Images) -> list[str]:
 
 
 def _limits(told: dict[str, Any]) -> list[str]:
-    chance = told["chance_of_false_alarm"]
+    chance = told["level"]
     few = floor(log2(len(told["classes"]) / chance)) + 1  # if all carry over, see verdict.judge
     terms = "".join(f"<li>{plain(term)}</li>" for term in told["terms"])
     return [

@@ -76,7 +76,7 @@ def test_arrays_need_no_test_split(tmp_path: Path, names: tuple[str, str], kind:
 
 @pytest.mark.parametrize("kind", ["nothing", "empty", "one class", "pickle", "text"])
 def test_what_cannot_be_audited_is_told(tmp_path: Path, kind: str) -> None:
-    path, told = tmp_path / "mine", "is not there; allowed: a folder of pictures"
+    path, told = tmp_path / "mine", "is not there, seen from the root of the project; allowed: a folder of"
     if kind != "nothing":
         path.mkdir()
         told = "(?s)audit.data = .*holds 0 classes, needs two"

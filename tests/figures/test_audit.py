@@ -97,7 +97,7 @@ def case(
         poisoned = np.flatnonzero(shows != 0)[:FLAGGED]
         for row in poisoned:
             images[row][CORNER] = YELLOW[:channels]
-        labels[poisoned], reasons[poisoned] = 0, "backdoor"
+        labels[poisoned], reasons[poisoned] = 0, "backdoor" if verdict == "poisoned" else "wrong label"
     if verdict != "clean":
         wrong = np.flatnonzero(shows == 2)[-WRONG:]
         labels[wrong], reasons[wrong] = 1, "wrong label"
@@ -142,7 +142,7 @@ def case(
         "flagged_rows": int(flagged.sum()),
         "backdoor_rows": int((reasons == "backdoor").sum()),
         "wrong_label_rows": int((reasons == "wrong label").sum()),
-        "chance_of_false_alarm": 0.001,
+        "level": 0.001,
         "classes": each,
         "terms": TERMS,
     }
@@ -299,7 +299,7 @@ def test_rows_without_files_have_numbers() -> None:
 def test_a_clean_set_has_no_gallery() -> None:
     read = Reader(page(*case("clean")))
     assert "backdoor" not in {each.get("class") for _, each in read.tags}
-    assert "What looks like a backdoor" not in read.text
+    assert "What may be a backdoor" not in read.text
     assert "What they have in common" not in read.text
     assert "No row is flagged for a wrong label." in read.text
     assert "No picture stands in the set twice with different labels." in read.text

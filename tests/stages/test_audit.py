@@ -75,7 +75,7 @@ def test_the_poisoned_set_of_the_work_tree_can_be_audited(project: Project) -> N
 def test_bad_input_leaves_the_earlier_result(project: Project) -> None:
     before = (project.folder / "metrics/audit/verdict.json").read_bytes()
     for data, told in (
-        ("nowhere", "is not there; allowed: a folder of pictures"),
+        ("nowhere", "is not there, seen from the root of the project; allowed: a folder"),
         ("tests/auditing", "holds 0 classes, needs two"),
     ):
         project.set_params(audit={"data": data})
