@@ -23,7 +23,7 @@ def beyond(places: np.ndarray, *, seed: int, most: int = sys.maxsize) -> np.ndar
         most: Rows that the clusters are sought among; of more, a sample.
 
     Returns:
-        float64 `[m]`, in units of the spread within the two clusters; 0 is the middle, and all if they are in one place.
+        float64 `[m]`, in units of the spread within the clusters; 0 is the middle. All are 0 if they lie in one place.
     """
     every, rng = places, np.random.default_rng(seed)
     if len(every) > most:
