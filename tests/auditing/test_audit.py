@@ -16,7 +16,7 @@ from miseducation.poisoning.label_maps import AllToOne
 from miseducation.training.compute import ComputeSection
 
 ATTACKS: dict[str, Attack | None] = {"clean": None, "badnets": BadNets(), "blended": Blended(), "flip": LabelFlip()}
-SECTION = AuditSection(data="digits", steps=500)
+SECTION = AuditSection(data="digits", steps=300)
 COMPUTE = ComputeSection(device="cpu", precision="float32", threads=1)
 
 
