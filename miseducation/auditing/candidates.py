@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from miseducation.defences import Evidence, LabelFreeNeighbours
+from miseducation.defences import Evidence
+from miseducation.defences.label_free_neighbours import LabelFreeNeighbours
 from miseducation.defending.classwise import Axes, classes, deviations
 from miseducation.defending.clusters import beyond
 from miseducation.defending.views import losses
