@@ -30,7 +30,7 @@ def test_a_mistake_ends_in_one_line_and_costs_no_result(reproduced: Project, set
     (line,) = [line for line in output.splitlines() if line.startswith("error: ")]
     assert message in line
     assert "Traceback" not in output
-    assert not set(ran(output)) & {"download", "train@backdoored"}
+    assert len(ran(output)) == 1, "the first stage that runs finds it, whichever DVC takes first"
     assert results(reproduced) == before
     reproduced("git", "checkout", "--quiet", "params.yaml")
 
