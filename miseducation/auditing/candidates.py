@@ -1,7 +1,5 @@
 """Which rows to ask about: those that several detectors find odd, each in its own way, for their class."""
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from miseducation.defences import Evidence
@@ -58,11 +56,6 @@ def named(suspicion: np.ndarray, labels: np.ndarray) -> np.ndarray:
             above |= own > _between(own, above)
         found[rows] = above & (own > np.median(own))  # or nothing would be left that a network could learn the class by
     return found
-
-
-def candidates(found: Iterable[np.ndarray], labels: np.ndarray) -> np.ndarray:
-    """The rows that any of some suspicions names, bool `[n]`."""
-    return np.logical_or.reduce([named(each, labels) for each in found])
 
 
 def _between(values: np.ndarray, above: np.ndarray) -> float:

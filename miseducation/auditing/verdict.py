@@ -23,10 +23,10 @@ MEANING: dict[Verdict, str] = {
     "suspicious": "somebody may have been at it, but what there is does not prove a trigger",
     "poisoned": "some rows carry a trigger, and have the label that somebody wants",
 }
-# Chance, over all classes, that rows of which half come back by luck are called poisoned, and suspicious.
+# Of the intervals by which a class is called poisoned, and suspicious: for all classes together.
 LEVEL, DOUBT = 0.001, 0.05
 LEFT = 0.1  # probability of its label, below which a row is read otherwise surely enough to be a backdoor's
-FEWEST = 8  # such rows, below which nothing is said of a class
+FEWEST = 8  # rows that look ordinary for another class, below which they say nothing of a class
 ERRORS = 0.05  # share of a class's rows with wrong labels from which it is mislabelled
 
 
@@ -62,7 +62,7 @@ def judge(labels: np.ndarray, classes: int, readings: "Readings") -> list[Judged
     they look like ordinary pictures of another class. Where a trigger covers so much that they look like nothing
     ordinary, beyond doubt in more than three quarters of the cases, and they are read as several classes: odd rows of
     one kind, such as high sneakers among sneakers, carry over as well, but are all taken for boots. Where ordinary
-    pictures of several classes got this label, many more than got others, it is beyond doubt in any case at all: some
+    pictures of several classes got this label, many more than got others, in one of a hundred cases: some
     triggers are weaker in the training set than in use, but wrong labels by themselves do not carry over.
 
     `suspicious`: such aimed labels do not carry over; or more than half of a few do, not beyond doubt. `mislabelled`:

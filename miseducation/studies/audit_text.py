@@ -2,18 +2,19 @@
 
 import pandas as pd
 
+from miseducation.auditing.verdict import BAD
 from miseducation.studies.dose import SERIES
 from miseducation.studies.dose_text import percent
 from miseducation.studies.table_text import NONE, table
 
-VERDICTS = ("poisoned", "suspicious", "mislabelled")  # the others are clean
 HEAD = """# What audits say: the study {name}
 
 Written by `make study NAME={name}`. An audit gets the training set alone: nothing of the attack, no trusted row.
 "Succeeds" is the attack's own success rate on the study's model, which the audit never sees. The verdict is on the
 whole set, with the number of seeds if there are several. Precision is the share of poison among the rows that are
-flagged as a backdoor's, "found" the share of the poison that is, and "found as wrong labels" the share of it that is
-flagged for its label instead. Means over the seeds; a dash stands where there is nothing to tell."""
+flagged as a backdoor's, of those that are poison or that nobody touched; "found" is the share of the poison that is,
+and "found as wrong labels" the share of it that is flagged for its label instead. Means over the seeds; a dash stands
+where there is nothing to tell."""
 
 
 def markdown(name: str, cells: pd.DataFrame) -> str:
@@ -32,7 +33,7 @@ def markdown(name: str, cells: pd.DataFrame) -> str:
 
 
 def _said(cells: pd.DataFrame) -> dict[str, str]:
-    counts = {verdict: int(cells[f"audit.{verdict}"].sum()) for verdict in VERDICTS}
+    counts = {verdict: int(cells[f"audit.{verdict}"].sum()) for verdict in BAD[:0:-1]}
     counts["clean"] = len(cells) - sum(counts.values())
     several = len(cells) > 1
     said = ", ".join(f"{verdict} {count}" if several else verdict for verdict, count in counts.items() if count)

@@ -7,13 +7,13 @@ from threadpoolctl import threadpool_limits
 from miseducation.auditing import verdict
 from miseducation.auditing.audit import audit
 from miseducation.auditing.section import AuditSection
-from miseducation.auditing.verdict import Verdict
+from miseducation.auditing.verdict import BAD
 from miseducation.defending.evidence import order
 from miseducation.scores.detection import Truth
 from miseducation.studies.bench import Bench
 from miseducation.studies.measurements import OfModels, Trained
 
-VERDICTS: tuple[Verdict, ...] = ("poisoned", "suspicious", "mislabelled")
+VERDICTS = BAD[:0:-1]  # all but clean, the worst first
 
 
 @final
@@ -21,8 +21,8 @@ class Audit(OfModels):
     """The verdict, a column for each but `clean`, of which one is 1; and which rows were flagged, as shares, 0 to 1.
 
     `precision` is the share of poison among the rows that are flagged as a backdoor's, of those that are poison or that
-    nobody touched, `found` the share of the poison
-    that is, and `found_as_error` the share of it that is flagged for wrong labels instead.
+    nobody touched, `found` the share of the poison that is, and `found_as_error` the share of it that is flagged for
+    wrong labels instead.
     """
 
     of_arm: ClassVar[bool] = False
