@@ -36,7 +36,7 @@ def main() -> None:
         write_json(folder / "verdict.json", told)
         write_text(folder / "clean_rows.txt", "".join(f"{name}\n" for name in kept))
         with threadpool_limits(computing.threads):
-            write_text(folder / "report.html", page(told, rows, given.images))
+            write_text(folder / "report.html", page(told, rows, given.images, found.marks))
 
 
 if __name__ == "__main__":

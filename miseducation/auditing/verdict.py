@@ -1,16 +1,17 @@
 """What the evidence carries: a verdict for each class, and for the set. Pure functions of arrays."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 if TYPE_CHECKING:  # a command that only tells a verdict waits for no torch
     from miseducation.auditing.carry_over import Readings
+    from miseducation.auditing.marks import Mark
 
 Verdict: TypeAlias = Literal["clean", "mislabelled", "suspicious", "poisoned"]
 BAD: tuple[Verdict, ...] = ("clean", "mislabelled", "suspicious", "poisoned")  # the last is the worst
-HALF = 0.5  # of the rows that look ordinary for another class have to be won back, or it is no backdoor
+HALF = 0.5  # of the rows that look ordinary for another class have to be won back, or it is no backdoor; see `heed`
 MOST = 0.75  # of all that are read otherwise, if the picture is so changed that no row looks ordinary
 # How much of rows that look like several classes may look like one of them: so many times as much as if they were even,
 # but a share from 0.3 to 0.6.
@@ -21,7 +22,7 @@ MEANING: dict[Verdict, str] = {
     "clean": "nothing that an audit can see",
     "mislabelled": "many labels are wrong; they teach no trigger",
     "suspicious": "somebody may have been at it, but what there is does not prove a trigger",
-    "poisoned": "some rows carry a trigger, and have the label that somebody wants",
+    "poisoned": "some rows carry a trigger for the label that they have",
 }
 # Of the intervals by which a class is called poisoned, and suspicious: for all classes together.
 LEVEL, DOUBT = 0.001, 0.05
@@ -43,6 +44,9 @@ class Judged(NamedTuple):
         ordinary_carried: Of the ordinary ones, likewise.
         low: What share of the ordinary ones carries over at least, the lower end of an exact interval; of all that are
             unread, if the verdict rests on them.
+        marked: How many of its rows have its mark.
+        mark_pixels: How many pixels that has.
+        obeyed: On what share of other classes' pictures a network obeys it at least, the lower end of such an interval.
     """
 
     verdict: Verdict
@@ -53,6 +57,9 @@ class Judged(NamedTuple):
     carried: int
     ordinary_carried: int
     low: float
+    marked: int = 0
+    mark_pixels: int = 0
+    obeyed: float = 0.0
 
 
 def judge(labels: np.ndarray, classes: int, readings: "Readings") -> list[Judged]:
@@ -102,9 +109,9 @@ def judge(labels: np.ndarray, classes: int, readings: "Readings") -> list[Judged
     return found
 
 
-def worst(judged: Iterable[Judged]) -> Verdict:
-    """The worst of the classes' verdicts."""
-    return max((each.verdict for each in judged), key=BAD.index, default="clean")
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """The worst of these; of none, `clean`."""
+    return max(verdicts, key=BAD.index, default="clean")
 
 
 def reasons(labels: np.ndarray, judged: list[Judged], readings: "Readings") -> np.ndarray:
@@ -123,6 +130,25 @@ def reasons(labels: np.ndarray, judged: list[Judged], readings: "Readings") -> n
     found[unread & (verdicts == "suspicious")] = "wrong label"
     found[unread & (verdicts == "poisoned") & (own < LEFT)] = "backdoor"
     return found
+
+
+def heed(judged: Sequence[Judged], reasons: np.ndarray, marks: Iterable["Mark"]) -> tuple[list[Judged], np.ndarray]:
+    """Adds what marks tell to verdicts and reasons, which come without them; see `marks.find`.
+
+    A class with a mark is `poisoned` if a network that learnt the set reads the class, beyond doubt, on more than half
+    of other classes' pictures that the mark is pasted on, and `suspicious` otherwise. Of the first those rows that have
+    the mark are a backdoor's; of the second, their reason is "mark", unless there is another.
+    """
+    judged, reasons = list(judged), reasons.copy()
+    for mark in marks:
+        before, low = judged[mark.label], _low(mark.obeyed, mark.tried, LEVEL / len(judged))
+        raised = worst([before.verdict, "poisoned" if low > HALF else "suspicious"])
+        judged[mark.label] = before._replace(
+            verdict=raised, marked=len(mark.rows), mark_pixels=len(mark.pixels), obeyed=low
+        )
+        own = reasons[mark.rows]
+        reasons[mark.rows] = "backdoor" if low > HALF else np.where(own == "", "mark", own)
+    return judged, reasons
 
 
 def _several(looks: np.ndarray, classes: int) -> bool:
