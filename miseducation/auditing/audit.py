@@ -90,7 +90,7 @@ def audit(
     judged = verdict.judge(labels, len(classes), readings)
     reasons = verdict.reasons(labels, judged, readings)
     shared = marks.find(images, labels, lambda asked: model.network.probabilities(asked).argmax(axis=1), evidence.rng())
-    return Audited(found, named, readings, shared, *verdict.heed(judged, reasons, shared))
+    return Audited(found, named, readings, shared, *verdict.heed(labels, judged, reasons, shared))
 
 
 def check(labels: np.ndarray, classes: Sequence[str]) -> None:

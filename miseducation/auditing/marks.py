@@ -15,13 +15,18 @@ from miseducation.dataset import Images, blocks
 
 FEWEST_PIXELS, FEWEST_ROWS = 4, 20  # that a mark has, and that have it
 RARE, TIMES = 0.01, 20.0  # share of others' rows that may share a value, and how much more often the class's own do
-TOGETHER = 0.9  # share of the rows with one value of a mark that have another one of it
-HAS, LACKS = 0.8, 0.4  # share of a mark's pixels from which a row has it, and up to which it lacks it
+TOGETHER = 0.9  # share of the rows with one of a mark's values that have another one of it
+HAS, LACKS = (
+    0.4,
+    0.15,
+)  # share of a mark's pixels from which a row has it, and up to which it lacks it: some are covered
 BETWEEN = 0.02  # rows that neither have nor lack it, at most, to one that has it
-UNLIKE = 0.5  # how much rows that have it vary elsewhere, to how much the class does; frames of one film vary less
+SELDOM = 0.25  # how often others have one of its pixels, at most, to how often the rows with it do
+BEYOND = 5.0  # standard errors from which the rest of the picture is changed as well
+UNLIKE = 0.5  # how much rows with it vary elsewhere, to how much those without do; frames of one film vary less
 EVERY = 0.95  # share of a class from which a mark is simply what the class looks like
 SEEDS, VALUES, SAMPLE = 12, 20_000, 2000  # values that a mark is sought by, that it is sought among, and rows for that
-PASTED = 500  # pictures of other classes that a mark is tried on
+PASTED = 1000  # pictures of other classes that a mark is tried on
 LEVELS, MEMORY = 256, 2**24  # grey levels; pixels looked at at a time
 
 
@@ -32,6 +37,7 @@ class Mark(NamedTuple):
         label: Of the class.
         pixels: int64 `[m]`, places in a flat image, in order.
         values: uint8 `[m]`, what is there.
+        shift: float32 `[d]`, what else was done to the picture: the mean difference from the rest of the class.
         rows: int64, which rows of the class have it, in order.
         tried: On how many pictures of other classes it was pasted.
         obeyed: How many of these were then read as the class.
@@ -40,13 +46,14 @@ class Mark(NamedTuple):
     label: int
     pixels: np.ndarray
     values: np.ndarray
+    shift: np.ndarray
     rows: np.ndarray
     tried: int = 0
     obeyed: int = 0
 
     def pasted(self, images: np.ndarray) -> np.ndarray:
         """Images, uint8 `[k, h, w, c]`, with the mark on them."""
-        flat = images.reshape(len(images), -1).copy()
+        flat = np.rint(np.clip(images.reshape(len(images), -1) + self.shift, 0, 255)).astype(np.uint8)
         flat[:, self.pixels] = self.values
         return flat.reshape(images.shape)
 
@@ -77,7 +84,7 @@ def find(
         pairs = np.flatnonzero(odd)
         pairs = np.sort(pairs[np.argsort(-excess.ravel()[pairs], kind="stable")[:VALUES]])
         sets = _together(images, rng.permutation(rows)[:SAMPLE], pairs, excess.ravel()[pairs]) if len(pairs) else ()
-        marks = [mark for each in sets if (mark := _mark(images, int(label), rows, pairs[each]))]
+        marks = [mark for each in sets if (mark := _mark(images, int(label), rows, pairs[each], elsewhere))]
         if not marks:
             continue
         mark = max(marks, key=lambda each: len(each.pixels) * len(each.rows))
@@ -126,22 +133,36 @@ def _together(
             yield its
 
 
-def _mark(images: np.ndarray | Images, label: int, rows: np.ndarray, pairs: np.ndarray) -> Mark | None:
-    """What these values are, if they are a mark."""
-    share = np.concatenate(
-        [(flat[:, pairs // LEVELS] == pairs % LEVELS).mean(axis=1) for _, flat in _flat(images, rows)]
-    )
-    has, lacks = share >= HAS, share <= LACKS
-    if not FEWEST_ROWS <= has.sum() <= EVERY * len(rows) or (~has & ~lacks).sum() > BETWEEN * has.sum():
+def _mark(
+    images: np.ndarray | Images, label: int, rows: np.ndarray, sought: np.ndarray, elsewhere: np.ndarray
+) -> Mark | None:
+    """The mark that has these values, and whatever else comes with them, if they are of one."""
+    has = _has(images, rows, sought)
+    if has is None or not FEWEST_ROWS <= has.sum() <= EVERY * len(rows):
         return None
-    elsewhere = np.ones(int(np.prod(images.shape[1:])), bool)
-    elsewhere[pairs // LEVELS] = False
-    if _spread(images, rows[has], elsewhere) < UNLIKE * _spread(images, rows, elsewhere):
+    with_it, without = (_counts(images, rows[its]) / its.sum() for its in (has, ~has))
+    its = (with_it >= TOGETHER) & (np.maximum(without, elsewhere) <= SELDOM * with_it)
+    other = ~its.any(axis=1)
+    here, there = _moments(with_it), _moments(without)
+    if here[1][other].sum() < UNLIKE * there[1][other].sum():
         return None
-    return Mark(label, pairs // LEVELS, (pairs % LEVELS).astype(np.uint8), rows[has])
+    error = np.sqrt(here[1] / has.sum() + there[1] / (~has).sum())
+    shift = np.where(other & (np.abs(here[0] - there[0]) > BEYOND * error), here[0] - there[0], 0)
+    pixels, values = np.nonzero(its)
+    return Mark(label, pixels, values.astype(np.uint8), shift.astype(np.float32), rows[has])
 
 
-def _spread(images: np.ndarray | Images, rows: np.ndarray, pixels: np.ndarray) -> float:
-    """The variance of these rows in these pixels, bool `[d]`."""
-    flat = np.concatenate([flat for _, flat in _flat(images, rows[:: -(-len(rows) // SAMPLE)])])
-    return float(flat[:, pixels].var(axis=0).sum())
+def _moments(shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean and the variance of pixels, float64 `[d]`, of which these shares, `[d, 256]`, have each value."""
+    levels = np.arange(LEVELS)
+    mean = shares @ levels
+    return mean, shares @ levels**2 - mean**2
+
+
+def _has(images: np.ndarray | Images, rows: np.ndarray, pairs: np.ndarray) -> np.ndarray | None:
+    """Which of the rows have these values, bool `[rows]`, if each has or lacks them."""
+    blocks_of = (flat[:, pairs // LEVELS] == pairs % LEVELS for _, flat in _flat(images, rows))
+    share = np.concatenate([each.mean(axis=1) for each in blocks_of])
+    has = share >= HAS
+    between = (share > LACKS) & ~has
+    return has if has.any() and between.sum() <= BETWEEN * has.sum() else None

@@ -11,7 +11,7 @@ if TYPE_CHECKING:  # a command that only tells a verdict waits for no torch
 
 Verdict: TypeAlias = Literal["clean", "mislabelled", "suspicious", "poisoned"]
 BAD: tuple[Verdict, ...] = ("clean", "mislabelled", "suspicious", "poisoned")  # the last is the worst
-HALF = 0.5  # of the rows that look ordinary for another class have to be won back, or it is no backdoor; see `heed`
+HALF = 0.5  # of the rows that look ordinary for another class have to be won back, or it is no backdoor
 MOST = 0.75  # of all that are read otherwise, if the picture is so changed that no row looks ordinary
 # How much of rows that look like several classes may look like one of them: so many times as much as if they were even,
 # but a share from 0.3 to 0.6.
@@ -26,6 +26,8 @@ MEANING: dict[Verdict, str] = {
 }
 # Of the intervals by which a class is called poisoned, and suspicious: for all classes together.
 LEVEL, DOUBT = 0.001, 0.05
+OBEYED = 0.25  # of other classes' pictures have to be read as the class for a mark on them, or it proves no trigger
+PART = 0.25  # share of a class from which the rows with a mark are no few: it may be the others that look odd, then
 LEFT = 0.1  # probability of its label, below which a row is read otherwise surely enough to be a backdoor's
 FEWEST = 8  # rows that look ordinary for another class, below which they say nothing of a class
 ERRORS = 0.05  # share of a class's rows with wrong labels from which it is mislabelled
@@ -132,22 +134,27 @@ def reasons(labels: np.ndarray, judged: list[Judged], readings: "Readings") -> n
     return found
 
 
-def heed(judged: Sequence[Judged], reasons: np.ndarray, marks: Iterable["Mark"]) -> tuple[list[Judged], np.ndarray]:
+def heed(
+    labels: np.ndarray, judged: Sequence[Judged], reasons: np.ndarray, marks: Iterable["Mark"]
+) -> tuple[list[Judged], np.ndarray]:
     """Adds what marks tell to verdicts and reasons, which come without them; see `marks.find`.
 
-    A class with a mark is `poisoned` if a network that learnt the set reads the class, beyond doubt, on more than half
-    of other classes' pictures that the mark is pasted on, and `suspicious` otherwise. Of the first those rows that have
-    the mark are a backdoor's; of the second, their reason is "mark", unless there is another.
+    A class with a mark is `poisoned` if a network that learnt the set reads the class, beyond doubt, on more than a
+    quarter of other classes' pictures that the mark is pasted on, or if labels carry over, and `suspicious` otherwise.
+    Of a poisoned class, rows with the mark are a backdoor's; where they are many, no others, as it is those without the
+    mark that look odd then. Of a suspicious one their reason is "mark", unless there is another.
     """
     judged, reasons = list(judged), reasons.copy()
     for mark in marks:
         before, low = judged[mark.label], _low(mark.obeyed, mark.tried, LEVEL / len(judged))
-        raised = worst([before.verdict, "poisoned" if low > HALF else "suspicious"])
+        raised = worst([before.verdict, "poisoned" if low > OBEYED else "suspicious"])
         judged[mark.label] = before._replace(
             verdict=raised, marked=len(mark.rows), mark_pixels=len(mark.pixels), obeyed=low
         )
+        if raised == "poisoned" and len(mark.rows) >= PART * before.rows:
+            reasons[(labels == mark.label) & (reasons == "backdoor")] = ""
         own = reasons[mark.rows]
-        reasons[mark.rows] = "backdoor" if low > HALF else np.where(own == "", "mark", own)
+        reasons[mark.rows] = "backdoor" if raised == "poisoned" else np.where(own == "", "mark", own)
     return judged, reasons
 
 

@@ -9,7 +9,8 @@ several others, a class is called poisoned; and above 1%, if its label was put o
 than any other label was.</p>"""
 MARKED = """<p class="note">Share a mark: rows that have the same pixels, to the value, which the rest of the class and
 nearly all of the others lack. Obeyed: pasted on pictures of other classes, the mark makes a network that learnt the set
-read this class. Above 50%, at least, a class is called poisoned, and suspicious otherwise.</p>"""
+read this class. Above 25% a class is called poisoned, and
+suspicious below.</p>"""
 MARK = (
     "The mark that {rows} share, on mid grey. A network that sees it reads this class in {obeyed:.1%} of cases or more."
 )

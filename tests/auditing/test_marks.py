@@ -5,7 +5,7 @@ import pytest
 
 from miseducation.attacks import SIG, BadNets
 from miseducation.auditing.marks import FEWEST_PIXELS, FEWEST_ROWS, PASTED, Mark, find
-from miseducation.auditing.verdict import LEVEL, heed, judge, reasons, worst
+from miseducation.auditing.verdict import heed, judge, reasons, worst
 from miseducation.dataset import Dataset
 from miseducation.datasets.digits import Digits
 from miseducation.poisoning.label_maps import AllToOne, CleanLabel
@@ -99,25 +99,34 @@ def test_the_data_stay_as_they_are_and_the_same_is_found() -> None:
     ("obeyed", "odd", "verdict", "reason"),
     [
         (0, 0, "suspicious", "mark"),
-        (255, 0, "suspicious", "mark"),  # more than half, but not beyond doubt
+        (130, 0, "suspicious", "mark"),  # more than a quarter, but not beyond doubt
         (500, 0, "poisoned", "backdoor"),
-        (0, 60, "poisoned", "mark"),  # for what carries over
+        (0, 60, "poisoned", "backdoor"),  # for what carries over
         (500, 60, "poisoned", "backdoor"),
     ],
 )
 def test_a_mark_is_poison_if_a_network_obeys_it(obeyed: int, odd: int, verdict: str, reason: str) -> None:
     labels, readings = situation(odd, won=odd)
-    mark = Mark(0, np.arange(9), np.zeros(9, np.uint8), np.arange(100, 130), 500, obeyed)
+    mark = Mark(0, np.arange(9), np.zeros(9, np.uint8), np.zeros(784, np.float32), np.arange(100, 130), 500, obeyed)
     judged = judge(labels, CLASSES, readings)
     before = reasons(labels, judged, readings)
-    after, told = heed(judged, before, [mark])
+    after, told = heed(labels, judged, before, [mark])
     assert worst(each.verdict for each in after) == after[0].verdict == verdict
     assert (told[mark.rows] == reason).all()
     assert (np.delete(told, mark.rows) == np.delete(before, mark.rows)).all()
     assert (after[0].marked, after[0].mark_pixels) == (30, 9)
-    assert (after[0].obeyed > 0.5) == (obeyed == 500)
+    assert (after[0].obeyed > 0.25) == (obeyed == 500)
     assert 0 <= after[0].obeyed <= obeyed / 500
-    assert LEVEL < 0.05
+
+
+def test_where_most_of_a_class_has_the_mark_the_rest_is_not_the_poison() -> None:
+    """A detector takes the fewer for the odd ones; the mark tells which they are."""
+    labels, readings = situation(60, won=60)
+    mark = Mark(0, np.arange(9), np.zeros(9, np.uint8), np.zeros(784, np.float32), np.arange(60, 180), 500, 500)
+    judged = judge(labels, CLASSES, readings)
+    after, told = heed(labels, judged, reasons(labels, judged, readings), [mark])
+    assert after[0].verdict == "poisoned"
+    assert np.flatnonzero(told != "").tolist() == list(range(60, 180))
 
 
 def _black() -> Dataset:

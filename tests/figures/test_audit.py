@@ -222,7 +222,7 @@ def test_a_mark_is_drawn_and_its_rows_stand_beside_others_of_their_class() -> No
     told["verdict"] = told["classes"]["stop"]["verdict"] = "suspicious"
     told["classes"]["stop"] |= {"mark_rows": 30, "marked_rows": 30, "mark_pixels": 18, "mark_obeyed_at_least": 0.0123}
     places = np.arange(images[0].size).reshape(images[0].shape)[:2, :3].ravel()
-    mark = Mark(0, places, np.tile(np.array(YELLOW, np.uint8), 6), own)
+    mark = Mark(0, places, np.tile(np.array(YELLOW, np.uint8), 6), np.zeros(images[0].size, np.float32), own)
     read = Reader(page(told, rows, images, [mark]))
     (drawn,) = read.pictures("the mark")
     expected = np.full((SIDE, SIDE, 3), 128)
