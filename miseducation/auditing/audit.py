@@ -57,8 +57,9 @@ def audit(
     computing: compute.ComputeSection,
     *,
     seed: int,
+    trusted: tuple[np.ndarray | Images, np.ndarray] | None = None,
 ) -> Audited:
-    """Looks through a labelled set, of which nothing else is known: no row of it is trusted, and none is a test's.
+    """Looks through a labelled set, of which nothing else is known: no row of it need be trusted, and none is a test's.
 
     Args:
         images: uint8 `[n, h, w, c]`, 200 or more.
@@ -67,11 +68,17 @@ def audit(
         section: How networks are trained.
         computing: On what.
         seed: Of all that is drawn.
+        trusted: Further rows that are known to be clean: uint8 `[m, h, w, c]`, and their labels, int64 `[m]`. All
+            networks learn them, and nobody asks about them.
 
     Raises:
         InputError: If the set is too small to say anything.
     """
     check(labels, classes)
+    count = len(labels)
+    if trusted is not None:
+        images, labels = np.concatenate([images[:], trusted[0][:]]), np.concatenate([labels, trusted[1]])
+    known = np.arange(len(labels)) >= count
     device = compute.set_up(computing)
     recipe = Recipe(
         section.training(len(labels)),
@@ -86,10 +93,14 @@ def audit(
     found = candidates.suspicions(evidence)
     named = {name: candidates.named(each, labels) for name, each in found.items()}
     named["loss"] |= model.probabilities.argmax(axis=1) != labels  # what the network would not learn
-    readings = carry_over.read(evidence, np.logical_or.reduce([*named.values()]))
+    asked = np.logical_or.reduce([*named.values()]) & ~known
+    readings = Readings(*(each[:count] for each in carry_over.read(evidence, asked)))
+    shared = marks.find(images, labels, lambda asked: model.network.probabilities(asked).argmax(axis=1), evidence.rng())
+    shared = [mark._replace(rows=mark.rows[mark.rows < count]) for mark in shared]
+    labels = labels[:count]
     judged = verdict.judge(labels, len(classes), readings)
     reasons = verdict.reasons(labels, judged, readings)
-    shared = marks.find(images, labels, lambda asked: model.network.probabilities(asked).argmax(axis=1), evidence.rng())
+    found, named = ({name: each[:count] for name, each in those.items()} for those in (found, named))
     return Audited(found, named, readings, shared, *verdict.heed(labels, judged, reasons, shared))
 
 

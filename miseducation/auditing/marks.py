@@ -13,8 +13,8 @@ import numpy as np
 
 from miseducation.dataset import Images, blocks
 
-FEWEST_PIXELS, FEWEST_ROWS = 4, 20  # that a mark has, and that have it
-RARE, TIMES = 0.01, 20.0  # share of others' rows that may share a value, and how much more often the class's own do
+FEWEST_PIXELS, FEWEST_ROWS = 6, 20  # that a mark has, and that have it
+RARE, TIMES = 0.002, 50.0  # share of others' rows that may share a value, and how much more often the class's own do
 TOGETHER = 0.9  # share of the rows with one of a mark's values that have another one of it
 HAS, LACKS = (
     0.4,
@@ -24,7 +24,7 @@ BETWEEN = 0.02  # rows that neither have nor lack it, at most, to one that has i
 SELDOM = 0.25  # how often others have one of its pixels, at most, to how often the rows with it do
 BEYOND = 5.0  # standard errors from which the rest of the picture is changed as well
 UNLIKE = 0.5  # how much rows with it vary elsewhere, to how much those without do; frames of one film vary less
-EVERY = 0.95  # share of a class from which a mark is simply what the class looks like
+EVERY = 0.75  # share of a class from which a mark is simply what the class looks like
 SEEDS, VALUES, SAMPLE = 12, 20_000, 2000  # values that a mark is sought by, that it is sought among, and rows for that
 PASTED = 1000  # pictures of other classes that a mark is tried on
 LEVELS, MEMORY = 256, 2**24  # grey levels; pixels looked at at a time

@@ -26,7 +26,8 @@ MEANING: dict[Verdict, str] = {
 }
 # Of the intervals by which a class is called poisoned, and suspicious: for all classes together.
 LEVEL, DOUBT = 0.001, 0.05
-OBEYED = 0.25  # of other classes' pictures have to be read as the class for a mark on them, or it proves no trigger
+# Share of other classes' pictures that have to be read as the class for its mark: to prove a trigger, to hint at one.
+OBEYED, HINTED = 0.25, 0.01
 PART = 0.25  # share of a class from which the rows with a mark are no few: it may be the others that look odd, then
 LEFT = 0.1  # probability of its label, below which a row is read otherwise surely enough to be a backdoor's
 FEWEST = 8  # rows that look ordinary for another class, below which they say nothing of a class
@@ -140,21 +141,26 @@ def heed(
     """Adds what marks tell to verdicts and reasons, which come without them; see `marks.find`.
 
     A class with a mark is `poisoned` if a network that learnt the set reads the class, beyond doubt, on more than a
-    quarter of other classes' pictures that the mark is pasted on, or if labels carry over, and `suspicious` otherwise.
-    Of a poisoned class, rows with the mark are a backdoor's; where they are many, no others, as it is those without the
-    mark that look odd then. Of a suspicious one their reason is "mark", unless there is another.
+    quarter of other classes' pictures that the mark is pasted on, or if labels carry over, and `suspicious` if on more
+    than a hundredth. A mark that nobody obeys is told of, and is no more than that. Of a poisoned class, rows with the
+    mark are a backdoor's; where they are many, no others, as it is those without the mark that look odd then. Of a
+    suspicious one their reason is "mark", unless there is another.
     """
     judged, reasons = list(judged), reasons.copy()
     for mark in marks:
         before, low = judged[mark.label], _low(mark.obeyed, mark.tried, LEVEL / len(judged))
-        raised = worst([before.verdict, "poisoned" if low > OBEYED else "suspicious"])
+        told: Verdict = "poisoned" if low > OBEYED else "suspicious" if low > HINTED else "clean"
+        raised = worst([before.verdict, told])
         judged[mark.label] = before._replace(
             verdict=raised, marked=len(mark.rows), mark_pixels=len(mark.pixels), obeyed=low
         )
         if raised == "poisoned" and len(mark.rows) >= PART * before.rows:
             reasons[(labels == mark.label) & (reasons == "backdoor")] = ""
         own = reasons[mark.rows]
-        reasons[mark.rows] = "backdoor" if raised == "poisoned" else np.where(own == "", "mark", own)
+        if raised == "poisoned":
+            reasons[mark.rows] = "backdoor"
+        elif told == "suspicious":
+            reasons[mark.rows] = np.where(own == "", "mark", own)
     return judged, reasons
 
 

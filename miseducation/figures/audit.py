@@ -61,6 +61,7 @@ def _verdict(told: dict[str, Any]) -> list[str]:
     origin = f"<small>{named(told['source']['origin'])}</small>" if told["source"].get("origin") else ""
     facts = {
         "Data": named(told["data"]) + origin,
+        **({"Known to be clean": many(told["trusted_rows"], "more row")} if told["trusted_rows"] else {}),
         "Size": f"{many(total, 'row')}, {many(len(told['classes']), 'class', 'es')}",
         "Flagged as a backdoor’s": f"{many(backdoor, 'row')} ({backdoor / total:.1%})",
         **({"Flagged for a mark": f"{many(marked, 'row')} ({marked / total:.1%})"} if marked else {}),
@@ -194,7 +195,12 @@ def _limits(told: dict[str, Any]) -> list[str]:
     terms = "".join(f"<li>{plain(term)}</li>" for term in told["terms"])
     return [
         "<h2>What this audit cannot see</h2>",
-        BLIND.format(few=few, fewest=FEWEST, chance=f"{100 * chance:g}%"),
+        BLIND.format(
+            trusted=many(told["trusted_rows"], "trusted row") if told["trusted_rows"] else "no trusted row",
+            few=few,
+            fewest=FEWEST,
+            chance=f"{100 * chance:g}%",
+        ),
         "<h2>What it looks for, in the terms of compliance documents</h2>",
         f"<ul>{terms}</ul>",
     ]

@@ -10,7 +10,7 @@ than any other label was.</p>"""
 MARKED = """<p class="note">Share a mark: rows that have the same pixels, to the value, which the rest of the class and
 nearly all of the others lack. Obeyed: pasted on pictures of other classes, the mark makes a network that learnt the set
 read this class. Above 25% a class is called poisoned, and
-suspicious below.</p>"""
+above 1% suspicious.</p>"""
 MARK = (
     "The mark that {rows} share, on mid grey. A network that sees it reads this class in {obeyed:.1%} of cases or more."
 )
@@ -34,6 +34,6 @@ does not share its pixels.</li>
 <li>Poison in what it does not read: test data, other files.</li>
 </ul>
 <h3>How far to trust it</h3>
-<p>It was given no trusted rows, and no rate of poisoning. Its intervals are exact, at a level of {chance} for all
+<p>It was given {trusted}, and no rate of poisoning. Its intervals are exact, at a level of {chance} for all
 classes together, for rows that come back independently of each other; rows that are alike do not. What it says of data
 sets that nobody poisoned has been measured: see docs/audit.md of Miseducation.</p>"""

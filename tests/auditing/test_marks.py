@@ -36,10 +36,10 @@ def own(count: int) -> np.ndarray:
     return np.flatnonzero(DIGITS.labels == LABEL)[:count]
 
 
-@pytest.mark.parametrize("count", [FEWEST_ROWS, 60, 120])
-@pytest.mark.parametrize("pixels", [FEWEST_PIXELS, 9])
+@pytest.mark.parametrize("count", [FEWEST_ROWS, 60, 100])
+@pytest.mark.parametrize("pixels", [FEWEST_PIXELS, 16])
 def test_a_mark_is_found_to_the_row_and_the_pixel(count: int, pixels: int) -> None:
-    """120 are most of the class: which half is the odd one does not matter here."""
+    """100 are most of the class: which half is the odd one does not matter here."""
     (mark,) = found(marked(own(count), pixels), DIGITS.labels, 0.7)
     assert mark.label == LABEL
     assert mark.rows.tolist() == own(count).tolist()
@@ -98,7 +98,8 @@ def test_the_data_stay_as_they_are_and_the_same_is_found() -> None:
 @pytest.mark.parametrize(
     ("obeyed", "odd", "verdict", "reason"),
     [
-        (0, 0, "suspicious", "mark"),
+        (0, 0, "clean", ""),
+        (20, 0, "suspicious", "mark"),
         (130, 0, "suspicious", "mark"),  # more than a quarter, but not beyond doubt
         (500, 0, "poisoned", "backdoor"),
         (0, 60, "poisoned", "backdoor"),  # for what carries over

@@ -141,6 +141,7 @@ def case(
         }
     told = {
         "data": "~/signs",
+        "trusted_rows": 0,
         "source": {"origin": "a folder of pictures", "licence": "not known", "sha256": {}},
         "verdict": verdict,
         "rows": len(shows),

@@ -38,7 +38,7 @@ class Audit(OfModels):
 
     def knobs(self, bench: Bench) -> list[Any]:
         """Those of the section `audit` that tell how networks are trained."""
-        return [_section(bench).model_dump(mode="json", exclude={"data", "shape", "colour"})]
+        return [_section(bench).model_dump(mode="json", exclude={"data", "trusted", "shape", "colour"})]
 
     def measure(self, trained: Trained) -> dict[str, float]:
         """See `OfModels.measure`."""
