@@ -186,7 +186,7 @@ def test_a_queued_grid_runs_the_copys_own_code_and_has_each_point_once_in_mlflow
 
 
 def experiments(project: Project) -> set[str]:
-    return set(project("git", "for-each-ref", "refs/exps/??/", "--format=%(refname)").split())
+    return set(project("git", "for-each-ref", "refs/exps/*/*/*", "--format=%(refname)").split())
 
 
 def test_rate_zero_is_a_clean_control(experimented: Project) -> None:
