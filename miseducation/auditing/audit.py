@@ -1,20 +1,24 @@
 """Is a data set poisoned? Asks several detectors, trains without what they name, and sees what carries over."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from miseducation.auditing import candidates, carry_over, marks, verdict
 from miseducation.auditing.carry_over import Readings
+from miseducation.auditing.kept import Kept
 from miseducation.auditing.section import AuditSection
 from miseducation.auditing.verdict import Judged
 from miseducation.dataset import Images
-from miseducation.defending.evidence import Evidence, Model, Recipe, as_learnt
+from miseducation.defending.evidence import Evidence, Model, as_learnt
 from miseducation.errors import InputError
 from miseducation.training import compute
 
+NETWORKS, DETECTORS = 4, 3  # how long the parts of an audit take, in networks' trainings
 FEWEST_ROWS, FEWEST_A_CLASS = 200, 2  # or there is nothing to train on, and to compare with
 TERMS = [  # under which compliance documents know what is looked for
     "MITRE ATLAS AML.T0020 Poison Training Data",
@@ -58,6 +62,7 @@ def audit(
     *,
     seed: int,
     trusted: tuple[np.ndarray | Images, np.ndarray] | None = None,
+    kept: Path | None = None,
 ) -> Audited:
     """Looks through a labelled set, of which nothing else is known: no row of it need be trusted, and none is a test's.
 
@@ -70,6 +75,8 @@ def audit(
         seed: Of all that is drawn.
         trusted: Further rows that are known to be clean: uint8 `[m, h, w, c]`, and their labels, int64 `[m]`. All
             networks learn them, and nobody asks about them.
+        kept: A folder for networks that are trained, so that an interrupted audit, asked again, has them; to be removed
+            by the caller afterwards. None keeps none.
 
     Raises:
         InputError: If the set is too small to say anything.
@@ -80,21 +87,18 @@ def audit(
         images, labels = np.concatenate([images[:], trusted[0][:]]), np.concatenate([labels, trusted[1]])
     known = np.arange(len(labels)) >= count
     device = compute.set_up(computing)
-    recipe = Recipe(
-        section.training(len(labels)),
-        tuple(classes),
-        (images.shape[1], images.shape[2], images.shape[3]),
-        device,
-        compute.precision(computing, device),
-    )
-    images = as_learnt(images)
-    model = Model(recipe.train(images[:], labels, seed=seed), images)
-    evidence = Evidence(images, labels, tuple(classes), seed, model=model, recipe=recipe)
-    found = candidates.suspicions(evidence)
-    named = {name: candidates.named(each, labels) for name, each in found.items()}
-    named["loss"] |= model.probabilities.argmax(axis=1) != labels  # what the network would not learn
-    asked = np.logical_or.reduce([*named.values()]) & ~known
-    readings = Readings(*(each[:count] for each in carry_over.read(evidence, asked)))
+    images, shape = as_learnt(images), (images.shape[1], images.shape[2], images.shape[3])
+    learning, precision = section.training(len(labels)), compute.precision(computing, device)
+    with tqdm(total=NETWORKS + DETECTORS, desc="audit", unit="step", disable=None) as bar:
+        recipe = Kept(learning, tuple(classes), shape, device, precision, kept, bar.update)
+        model = Model(recipe.train(images[:], labels, seed=seed), images)
+        evidence = Evidence(images, labels, tuple(classes), seed, model=model, recipe=recipe)
+        found = candidates.suspicions(evidence)
+        bar.update(DETECTORS)
+        named = {name: candidates.named(each, labels) for name, each in found.items()}
+        named["loss"] |= model.probabilities.argmax(axis=1) != labels  # what the network would not learn
+        asked = np.logical_or.reduce([*named.values()]) & ~known
+        readings = Readings(*(each[:count] for each in carry_over.read(evidence, asked)))
     shared = marks.find(images, labels, lambda asked: model.network.probabilities(asked).argmax(axis=1), evidence.rng())
     shared = [mark._replace(rows=mark.rows[mark.rows < count]) for mark in shared]
     labels = labels[:count]

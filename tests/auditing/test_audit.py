@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +13,9 @@ from miseducation.auditing.audit import Audited, audit, check, summary, table
 from miseducation.auditing.section import AuditSection
 from miseducation.dataset import Dataset
 from miseducation.datasets.digits import Digits
+from miseducation.defending.evidence import Recipe
 from miseducation.errors import InputError
+from miseducation.networks import Network
 from miseducation.poisoning.label_maps import AllToOne
 from miseducation.training.compute import ComputeSection
 
@@ -133,3 +137,29 @@ def test_trusted_rows_are_learnt_and_not_reported() -> None:
     poison = rest.poisoned & (rest.labels != rest.true_labels)
     assert poison[found.flagged].mean() >= 0.9
     assert found.flagged[poison].mean() >= 0.9
+
+
+def test_an_interrupted_audit_goes_on_from_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It trains four networks, and is interrupted in the third; what is half written counts for nothing."""
+    data, section, trained = poisoned("badnets")[:400], SECTION.model_copy(update={"steps": 40}), []
+    given, train = (data.images, data.labels, data.classes, section, COMPUTE), Recipe.train
+
+    def interrupted(self: Recipe, *args: Any, **knobs: Any) -> Network:
+        trained.append(len(args[1]))
+        if len(trained) == 3:
+            raise KeyboardInterrupt
+        return train(self, *args, **knobs)
+
+    monkeypatch.setattr(Recipe, "train", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        audit(*given, seed=1, kept=tmp_path / "kept")
+    assert len(list((tmp_path / "kept").iterdir())) == 2
+    found = audit(*given, seed=1, kept=tmp_path / "kept")
+    assert len(trained) == 3 + 2
+    monkeypatch.undo()
+    whole = audit(*given, seed=1)
+    np.testing.assert_array_equal(found.readings.without, whole.readings.without)
+    np.testing.assert_array_equal(found.readings.crossed, whole.readings.crossed)
+    np.testing.assert_array_equal(found.reasons, whole.reasons)
+    audit(*given, seed=2, kept=tmp_path / "kept")
+    assert len(list((tmp_path / "kept").iterdir())) == 8, "another seed's networks are others"
