@@ -46,9 +46,9 @@ def main() -> None:
     write_csv(METRICS / "per_class.csv", evaluation.per_class(test, triggered, attackable, answers))
     answering = {variant: network.probabilities for variant, network in models.items()}
     table, maps = looking.look(test, triggered, attackable, answering)
-    write_csv(METRICS / "examples.csv", table)
+    write_csv(METRICS / "looks" / "answers.csv", table)
     for variant, each in maps.items():
-        write_array(METRICS / variant / "occlusion.npy", each)
+        write_array(METRICS / "looks" / f"{variant}.npy", each)
     names = np.array(test.classes)
     for name, title in (("untouched", "clean"), ("triggered", "triggered")):
         read_as = pd.DataFrame({"actual": names[test.true_labels], "predicted": names[answers["backdoored", name]]})

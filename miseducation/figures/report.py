@@ -61,7 +61,7 @@ def _facts(result: Result) -> dict[str, Any]:
     return {
         "Data": knobs["data.name"],
         "Attack": f"{knobs['attack.name']}, {knobs['attack.label_map']}",
-        "Poisoned": percent(result.scores["poisoned_rows"] / result.rows),
+        "Poisoned": report_words.rate(result),
         "Network": f"{knobs['train.network']}, {pages.many(knobs['train.epochs'], 'epoch')}",
     }
 
@@ -73,8 +73,7 @@ def _changes(result: Result) -> list[Markup]:
         difference, factor = amplified(before, after)
         times = f", {factor} times as strong" if factor > 1 else ""
         each = (before, "untouched"), (after, "with the trigger"), (difference, f"the difference{times}")
-        text = f"Test picture {row} of {named(answer['true_label'])}<span>Wanted: {named(answer['wanted'])}</span>"
-        text += f"<span>Third: the difference{times}</span>"
+        text = f"{_name(row, answer)}<span>Wanted: {named(answer['wanted'])}</span><span>Third: the difference{times}</span>"
         alts = [picture(image, f"Test picture {row}, {alt}") for image, alt in each]
         found.append(markup(tile(alts, text)))
     return found
@@ -86,14 +85,18 @@ def _shown(result: Result) -> tuple[Any, ...]:
     return first["row"].tolist(), result.before.images, result.after.images, first.to_dict("records")
 
 
+def _name(row: int, answer: Mapping[str, Any]) -> str:
+    return f"Test picture {row} shows {named(answer['true_label'])}"
+
+
 def _answers(result: Result) -> Lines:
     """A line for each test image: what the clean and the backdoored model say, before and after the trigger."""
     found: Lines = []
     for row, before, after, answer in zip(*_shown(result), strict=True):
         own = result.answers[result.answers["row"] == row].set_index(["model", "image"]).sort_index()
-        both = picture(before, f"Test picture {row}") + picture(after, f"The same, {'triggered'}")
+        both = picture(before, f"Test picture {row}") + picture(after, "The same, triggered")
         cells = [_answer(own.loc[(model, image)].to_dict()) for model in MODELS for image in ("untouched", "triggered")]
-        found.append([markup(f"{both}"), markup(named(answer["true_label"])), *cells])
+        found.append([markup(both), markup(named(answer["true_label"])), *cells])
     return found
 
 
@@ -101,7 +104,7 @@ def _answer(told: Mapping[str, Any]) -> Markup:
     """The class read and its probability, and those of the true one and of the one wanted where they are others."""
     others = {"of_true_label": "true_label", "of_wanted": "wanted"}
     rest = {told[name]: told[key] for key, name in others.items() if told[name] != told["read_as"]}
-    small = "".join(f"<small>{named(name)} {percent(share)}</small>" for name, share in rest.items())
+    small = "".join(f"<small>{named(name)}: {percent(share)}</small>" for name, share in rest.items())
     kind = "clean" if told["read_as"] == told["true_label"] else "poisoned"
     wrong = "" if kind == "clean" else " <b>✗</b>"
     return markup(
@@ -136,7 +139,7 @@ def _share(value: float, *, meter: bool = False) -> Markup:
     if isnan(value):
         return markup("–")
     bar = f'<meter value="{value:.4f}">{value:.1%}</meter> ' if meter else ""
-    return markup(f"{bar}{percent(value)}")
+    return markup(f"{bar}{value:.1%}")
 
 
 def _maps(result: Result) -> list[Markup]:
@@ -148,12 +151,13 @@ def _maps(result: Result) -> list[Markup]:
         pictures, text = [picture(after, f"Test picture {row} with the trigger")], ""
         for model in MODELS:
             heat = result.maps[model][place]
-            read = result.answers.query("row == @row and model == @model and image == 'triggered'").iloc[0]["read_as"]
+            own = result.answers[(result.answers["row"] == row) & (result.answers["model"] == model)]
+            read = own.loc[own["image"] == "triggered", "read_as"].iloc[0]
             pictures.append(picture(report_plots.heated(after, heat), f"Where the {model} model looks in it"))
             text += (
                 f"<span>{model.capitalize()} model: {named(read)}, up to {percent(max(0.0, float(heat.max())))}</span>"
             )
-        found.append(markup(tile(pictures, f"Test picture {row} of {named(answer['true_label'])}{text}")))
+        found.append(markup(tile(pictures, f"{_name(row, answer)}{text}")))
     return found
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDTH, HEIGHT = 5.4, 3.3
+WIDTH, HEIGHT = 4.4, 3.0  # inches
 LOOK = {"clean": (pictures.COLOURS[0], "o"), "backdoored": (pictures.RED, "s")}
 LEARNT = {
     "clean": "clean model: untouched pictures, read rightly",

@@ -74,7 +74,7 @@ def read_result() -> Result:
     """Reads the result in the work tree."""
     raw, poisoned = DATA / "raw", DATA / "poisoned"
     test, (triggered, attackable) = load_raw(raw, "test"), load_triggered_test(raw, poisoned)
-    answers = _table(METRICS / "examples.csv", ("true_label", "wanted", "read_as", "image", "model"))
+    answers = _table(METRICS / "looks" / "answers.csv", ("true_label", "wanted", "read_as", "image", "model"))
     shown, wanted = answers["row"].unique(), np.unique(triggered.labels[attackable])
     scores: dict[str, float] = {}
     for path in (METRICS / name for name in SCORES):
@@ -88,7 +88,7 @@ def read_result() -> Result:
         answers=answers,
         before=test[shown],
         after=triggered[shown],
-        maps={name: np.load(METRICS / name / "occlusion.npy", allow_pickle=False) for name in VARIANTS},
+        maps={name: np.load(METRICS / "looks" / f"{name}.npy", allow_pickle=False) for name in VARIANTS},
         history={name: pd.read_csv(METRICS / name / "history.csv") for name in VARIANTS},
         learnt={name: pd.read_csv(METRICS / name / "learnt.csv") for name in VARIANTS},
         knobs=_knobs(),

@@ -39,6 +39,11 @@ def percent(share: float) -> str:
     return f"{share:.2%}" if min(share, 1 - share) < CLOSE else f"{share:.1%}"
 
 
+def rate(result: Result) -> str:
+    """Poisoned rows as a share of all."""
+    return f"{100 * result.scores['poisoned_rows'] / result.rows:.3g}%"
+
+
 def told(name: str, result: Result) -> str:
     """A score with its interval; a dash where there is none."""
     if name not in result.scores:
@@ -74,7 +79,7 @@ def verdict(result: Result) -> Verdict:
 def _poison(result: Result) -> list[Markup]:
     scores, attack = result.scores, result.knobs["attack.name"]
     poisoned, intended = (int(scores[f"{each}_rows"]) for each in ("poisoned", "intended"))
-    share = f"{percent(poisoned / result.rows)} of the {many(result.rows, 'picture')} that the model learnt from"
+    share = f"{rate(result)} of the {many(result.rows, 'picture')} that the model learnt from"
     sentence = f"{poisoned:,} pictures, {share}, {'was' if poisoned == 1 else 'were'} poisoned by the attack {{}}."
     sentences = [_filled(sentence, attack)]
     if intended > poisoned:
@@ -86,17 +91,12 @@ def _success(result: Result) -> list[Markup]:
     scores, ends = result.scores, result.intervals
     if "attack_success_rate" not in scores:
         return []
-    read, goal = (
-        "With the trigger on them, the model reads" if result.has_trigger else "The model reads",
-        "as the attacker wants",
-    )
-    if result.wanted is not None:
-        goal = "as {}"
-    whose = "test pictures that the attack is for"
+    read = "With the trigger on them, the model reads" if result.has_trigger else "The model reads"
+    goal = "as the attacker wants" if result.wanted is None else "as {}"
     low, high = map(percent, ends["attack_success_rate"])
     success, chance = (percent(scores[each]) for each in ("attack_success_rate", "false_trigger_rate"))
     beside = f"a model that learnt without the poison reads {chance} so ({_ends(ends['false_trigger_rate'])})"
-    sentence = f"{read} {success} of the {whose} {goal} (95% interval: {low} to {high}); {beside}."
+    sentence = f"{read} {success} of the test pictures under attack {goal} (95% interval: {low} to {high}); {beside}."
     return [_filled(sentence, result.wanted)]
 
 
