@@ -73,9 +73,9 @@ def _changes(result: Result) -> list[Markup]:
         difference, factor = amplified(before, after)
         times = f", {factor} times as strong" if factor > 1 else ""
         each = (before, "untouched"), (after, "with the trigger"), (difference, f"the difference{times}")
-        text = f"{_name(row, answer)}<span>Wanted: {named(answer['wanted'])}</span><span>Third: the difference{times}</span>"
-        alts = [picture(image, f"Test picture {row}, {alt}") for image, alt in each]
-        found.append(markup(tile(alts, text)))
+        text = f"{_name(row, answer)}<span>Wanted: {named(answer['wanted'])}</span>"
+        shown = [picture(image, f"Test picture {row}, {alt}") for image, alt in each]
+        found.append(markup(tile(shown, f"{text}<span>Third: the difference{times}</span>")))
     return found
 
 
