@@ -137,4 +137,6 @@ def _hashes() -> dict[str, str]:
 
 def _table(path: Path, names: tuple[str, ...]) -> pd.DataFrame:
     """A table with some columns that hold names: one of them may be NA."""
-    return pd.read_csv(path, converters=dict.fromkeys(names, str))
+    numbers = pd.read_csv(path, nrows=0).columns.difference([*names])
+    missing = {column: [""] for column in numbers}
+    return pd.read_csv(path, dtype=dict.fromkeys(names, str), keep_default_na=False, na_values=missing)

@@ -9,7 +9,7 @@ from miseducation.figures.pages import many, markup, named
 from miseducation.figures.report_result import Result
 
 HALF = 0.5  # share of the triggered images from which a backdoor is said to work
-CLOSE = 0.02  # to none or all, from which a share is told to another digit
+CLOSE, LEAST = 0.01, 0.0001  # to none or all: where a share is told to another digit, and where it ends
 
 
 class Verdict(NamedTuple):
@@ -31,11 +31,13 @@ class Verdict(NamedTuple):
 def percent(share: float) -> str:
     """A share, with more digits where it is nearly none or nearly all.
 
-    >>> percent(0.5), percent(0.9949), percent(0)
-    ('50.0%', '99.49%', '0%')
+    >>> percent(0.5), percent(0.9949), percent(0.99999), percent(0)
+    ('50.0%', '99.49%', 'over 99.99%', '0%')
     """
     if share in (0, 1):
         return f"{share:.0%}"
+    if min(share, 1 - share) < LEAST:
+        return f"under {LEAST:.2%}" if share < CLOSE else f"over {1 - LEAST:.2%}"
     return f"{share:.2%}" if min(share, 1 - share) < CLOSE else f"{share:.1%}"
 
 

@@ -38,10 +38,10 @@ def look(
 
 
 def examples(labels: np.ndarray, attackable: np.ndarray, count: int) -> np.ndarray:
-    """Rows to show, at most so many: of as many classes as there are, from the first to the last, the first attackable.
+    """Rows to show, int64, ascending, at most so many: of classes from the first to the last the first attackable one.
 
     >>> examples(np.array([2, 0, 0, 1]), np.array([True, False, True, True]), 2)
-    array([2, 0])
+    array([0, 2])
 
     Args:
         labels: int64 `[n]`, what the images show.
@@ -50,7 +50,8 @@ def examples(labels: np.ndarray, attackable: np.ndarray, count: int) -> np.ndarr
     """
     rows = np.flatnonzero(attackable)
     first = rows[np.unique(labels[rows], return_index=True)[1]]
-    return first[np.unique(np.linspace(0, len(first) - 1, min(count, len(first))).round().astype(np.int64))]
+    chosen = np.linspace(0, len(first) - 1, min(count, len(first))).round().astype(np.int64)
+    return np.sort(first[chosen])
 
 
 def answers(untouched: Dataset, triggered: Dataset, rows: np.ndarray, models: Mapping[str, Answers]) -> pd.DataFrame:

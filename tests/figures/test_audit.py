@@ -54,7 +54,7 @@ class Reader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, {name: value or "" for name, value in attrs}))
-        if tag not in ("img", "meta", "br"):
+        if tag not in ("img", "meta", "br", "source"):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:

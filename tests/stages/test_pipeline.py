@@ -106,6 +106,7 @@ def test_no_data_set_but_signs_needs_the_code_that_draws() -> None:
 # What nobody's training depends on, and by which stage, if any, DVC is to notice a change of it.
 ASIDE = {
     "miseducation/figures/pictures.py": "report",
+    "miseducation/figures/templates/report.html": "report",
     "stages/report.py": "report",
     "miseducation/scores/shares.py": "evaluate",
     "miseducation/attacks/wanet.py": None,
