@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LONGEST = 120  # characters of a name
-SIDE = 256  # pixels of a picture on the page, at most
+SIDE = 256  # pixels of a picture on a page, at most
 INK, SOFT, LINE = "#1c1f23", "#555c66", "#d5d9df"  # as in style.css
 # What stands in a plot for its colours where the reader's screen is dark.
 DARK = {INK: "#e6e8eb", SOFT: "#a9b0ba", LINE: "#3a3f47", RED: "#ff8a80", COLOURS[0]: "#7db8f5"}
@@ -91,9 +91,9 @@ def many(count: int, one: str, ending: str = "s") -> str:
     return f"{count:,} {one}{'' if count == 1 else ending}"
 
 
-def png(image: np.ndarray) -> str:
+def png(image: np.ndarray, side: int = SIDE) -> str:
     """An image, uint8 `[h, w, c]`, as a `data:` address; of more than three channels the first three."""
-    image = _reduced(image[..., :1] if image.shape[-1] == 1 else image[..., :3])
+    image = _reduced(image[..., :1] if image.shape[-1] == 1 else image[..., :3], side)
     if image.shape[-1] == 2:  # red and green
         image = np.concatenate([image, np.zeros((*image.shape[:2], 1), np.uint8)], axis=-1)
     file = io.BytesIO()
@@ -101,9 +101,9 @@ def png(image: np.ndarray) -> str:
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def picture(image: np.ndarray, alt: str) -> str:
-    """An image, uint8 `[h, w, c]`, with what to read out in its place: plain text."""
-    return f'<img src="{png(image)}" alt="{plain(alt)}">'
+def picture(image: np.ndarray, alt: str, side: int = SIDE) -> str:
+    """An image, uint8 `[h, w, c]`, of no more pixels a side, with what to read out in its place: plain text."""
+    return f'<img src="{png(image, side)}" alt="{plain(alt)}">'
 
 
 def tile(pictures: Sequence[str], caption: str) -> str:
@@ -154,12 +154,12 @@ def sheet(file: bytes, alt: str) -> str:
     return f'<img class="sheet" src="data:image/png;base64,{base64.b64encode(file).decode()}" alt="{plain(alt)}">'
 
 
-def _reduced(image: np.ndarray) -> np.ndarray:
+def _reduced(image: np.ndarray, side: int) -> np.ndarray:
     """An image, uint8 `[h, w, c]`, without so many pixels that a page would take minutes to load."""
-    step = -(-max(image.shape[:2]) // SIDE)
+    step = -(-max(image.shape[:2]) // side)
     if step == 1:
         return image
-    down, across = (min(step, side) for side in image.shape[:2])
+    down, across = (min(step, length) for length in image.shape[:2])
     height, width = image.shape[0] // down, image.shape[1] // across
     tiles = image[: height * down, : width * across].reshape(height, down, width, across, -1)
     return np.rint(tiles.mean(axis=(1, 3))).astype(np.uint8)

@@ -16,6 +16,7 @@ from miseducation.figures.report_words import Lines, percent
 from miseducation.project.settings import setting
 
 LISTED = 60  # classes that are told one by one
+SIDE, SMALL = 128, 64  # pixels of a picture: there are many
 MODELS = "clean", "backdoored"
 # What stands between these, which no name can hold, is another's to fill in: see `with_defences`.
 BEGIN, END = "<!-- defences -->", "<!-- end of defences -->"
@@ -74,7 +75,7 @@ def _changes(result: Result) -> list[Markup]:
         times = f", {factor} times as strong" if factor > 1 else ""
         each = (before, "untouched"), (after, "with the trigger"), (difference, f"the difference{times}")
         text = f"{_name(row, answer)}<span>Wanted: {named(answer['wanted'])}</span>"
-        shown = [picture(image, f"Test picture {row}, {alt}") for image, alt in each]
+        shown = [picture(image, f"Test picture {row}, {alt}", SIDE) for image, alt in each]
         found.append(markup(tile(shown, f"{text}<span>Third: the difference{times}</span>")))
     return found
 
@@ -94,7 +95,7 @@ def _answers(result: Result) -> Lines:
     found: Lines = []
     for row, before, after, answer in zip(*_shown(result), strict=True):
         own = result.answers[result.answers["row"] == row].set_index(["model", "image"]).sort_index()
-        both = picture(before, f"Test picture {row}") + picture(after, "The same, triggered")
+        both = picture(before, f"Test picture {row}", SMALL) + picture(after, "The same, triggered", SMALL)
         cells = [_answer(own.loc[(model, image)].to_dict()) for model in MODELS for image in ("untouched", "triggered")]
         found.append([markup(both), markup(named(answer["true_label"])), *cells])
     return found
@@ -148,12 +149,12 @@ def _maps(result: Result) -> list[Markup]:
     for place, (row, _, after, answer) in enumerate(zip(*_shown(result), strict=True)):
         if place >= min(map(len, result.maps.values())):
             break
-        pictures, text = [picture(after, f"Test picture {row} with the trigger")], ""
+        pictures, text = [picture(after, f"Test picture {row} with the trigger", SIDE)], ""
         for model in MODELS:
             heat = result.maps[model][place]
             own = result.answers[(result.answers["row"] == row) & (result.answers["model"] == model)]
             read = own.loc[own["image"] == "triggered", "read_as"].iloc[0]
-            pictures.append(picture(report_plots.heated(after, heat), f"Where the {model} model looks in it"))
+            pictures.append(picture(report_plots.heated(after, heat), f"Where the {model} model looks in it", SIDE))
             text += (
                 f"<span>{model.capitalize()} model: {named(read)}, up to {percent(max(0.0, float(heat.max())))}</span>"
             )

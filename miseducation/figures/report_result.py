@@ -21,7 +21,7 @@ DATA, MODELS, METRICS = Path("data"), Path("models"), Path("metrics")
 VARIANTS = "clean", "backdoored"
 SCORES = "evaluation.json", "details.json"  # of which there may be one
 SECTIONS = "seed", "data", "datasets", "attack", "attacks", "channels", "train", "compute"
-RATES = 3  # that make a curve
+CURVE, RATES = ["rate", *(f"attack_success_rate{end}" for end in ("", "_low", "_high"))], 3  # columns; rows at least
 HASHED = (
     *("data/raw", "data/poisoned/images.npy", "data/poisoned/manifest.csv", "data/poisoned/test_images.npy"),
     *("models/clean", "models/backdoored", "metrics/evaluation.json"),
@@ -105,10 +105,11 @@ def find_dose(result: Result) -> tuple[str, pd.DataFrame] | None:
     found = []
     keys = {"dataset": "data.name", "attack": "attack.name", "label_map": "attack.label_map"}
     for path in sorted(METRICS.glob("*/summary.csv")):
-        table = _table(path, tuple(keys))
-        own = np.logical_and.reduce([table[column] == result.knobs[key] for column, key in keys.items()])
-        rates = table[own & (table["rate"] > 0) & (table["n"] > 0)].sort_values("rate")
-        found.append((path.parent.name, rates))
+        with suppress(OSError, ValueError, KeyError):  # it is the user's: whatever it is, the page comes without it
+            table = _table(path, tuple(keys))
+            own = np.logical_and.reduce([table[column] == result.knobs[key] for column, key in keys.items()])
+            rates = table[own & (table["rate"] > 0) & (table["n"] > 0)].sort_values("rate")
+            found.append((path.parent.name, rates[CURVE].astype(float)))
     return max((each for each in found if len(each[1]) >= RATES), key=lambda each: len(each[1]), default=None)
 
 

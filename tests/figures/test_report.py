@@ -14,6 +14,7 @@ from miseducation.dataset import Dataset
 from miseducation.defending import tables
 from miseducation.figures import audit, pictures, report, report_defences, report_words
 from miseducation.figures.report_result import Result
+from miseducation.scores import looking
 from tests.figures.test_audit import HOSTILE, PLAIN, Reader, case
 
 CLASSES = "stop", "yield", "no entry"
@@ -37,20 +38,26 @@ def share(value: float, reach: float = 0.01) -> tuple[float, tuple[float, float]
     return value, (max(0, value - reach), min(1, value + reach))
 
 
-def result(classes: tuple[str, ...] = CLASSES, success: float = 0.955, **changed: Any) -> Result:
-    """Two test images of noise whose corner the attacker makes white; the models answer as they should."""
+def result(
+    classes: tuple[str, ...] = CLASSES,
+    success: float = 0.955,
+    shape: tuple[int, int, int] = (20, 16, 3),
+    count: int = 2,
+    **changed: Any,
+) -> Result:
+    """Test images of noise whose corner the attacker makes white; the models answer as they should."""
     rng = np.random.default_rng(0)
-    images, labels = rng.integers(0, 99, (2, 20, 16, 3), dtype=np.uint8), np.array([1, 2])
-    before = Dataset(images, labels, labels, np.zeros(2, bool), classes)
+    images, labels = rng.integers(0, 99, (count, *shape), dtype=np.uint8), 1 + np.arange(count) % 2
+    before = Dataset(images, labels, labels, np.zeros(count, bool), classes)
     lit = images.copy()
     lit[:, :2, :2] = 255
-    after = Dataset(lit, np.zeros(2, np.int64), labels, np.ones(2, bool), classes)
+    after = Dataset(lit, 0 * labels, labels, np.ones(count, bool), classes)
     answers = pd.DataFrame(
         [
             {"row": row, "image": image, "model": model, "true_label": classes[label], "wanted": classes[0]}
             | {"read_as": classes[0 if (model, image) == ("backdoored", "triggered") else label]}
             | {"probability": 0.912, "of_true_label": 0.0512, "of_wanted": 0.0321}
-            for row, label in ((4, 1), (7, 2))
+            for row, label in zip(range(4, 99, 3), labels, strict=False)
             for image in ("untouched", "triggered")
             for model in ("clean", "backdoored")
         ]
@@ -62,6 +69,8 @@ def result(classes: tuple[str, ...] = CLASSES, success: float = 0.955, **changed
         "false_trigger_rate": share(0.021),
         "robust_accuracy": share(0.033),
     }
+    cells = [-(-side // looking.cell_of(images[0])) for side in shape[:2]]
+    maps = np.eye(*cells, dtype=np.float32)[np.newaxis].repeat(min(count, looking.LOOKED_INTO), axis=0)
     found: dict[str, Any] = {
         "rows": 5000,
         "scores": {name: value for name, (value, _) in scored.items()}
@@ -75,7 +84,7 @@ def result(classes: tuple[str, ...] = CLASSES, success: float = 0.955, **changed
         "answers": answers,
         "before": before,
         "after": after,
-        "maps": {model: np.eye(10, 8, dtype=np.float32)[None].repeat(2, 0) for model in ("clean", "backdoored")},
+        "maps": dict.fromkeys(("clean", "backdoored"), maps),
         "history": {
             model: pd.DataFrame({"epoch": [1, 2], "loss": [0.5, loss], "accuracy": [0.4, 0.9]})
             for model, loss in (("clean", 0.123), ("backdoored", 0.234))
@@ -273,3 +282,9 @@ def test_plots_have_a_version_for_dark_screens(made: bytes) -> None:
     dark = [each for tag, each in read.tags if tag == "source"]
     assert {each["media"] for each in dark} == {"screen and (prefers-color-scheme: dark)"}
     assert len(dark) == 3
+
+
+def test_large_pictures_leave_the_page_small(made: bytes) -> None:
+    text = report.page(result(shape=(400, 333, 3), count=looking.SHOWN), made, ("dose", rates()))
+    assert len(re.findall("data:image/png", text)) == 5 * looking.SHOWN + 3 * looking.LOOKED_INTO + 1
+    check(text)

@@ -99,6 +99,8 @@ def test_the_dose_curve_is_told_where_a_study_has_one(evaluated: Path) -> None:
         Path(f"metrics/{study}").mkdir()
         table = pd.DataFrame([{**row, "rate": rate / 100, "attack": attack} for rate in range(rates + 1)])
         table.to_csv(f"metrics/{study}/summary.csv", index=False)
+    Path("metrics/broken").mkdir()
+    Path("metrics/broken/summary.csv").write_bytes(b"dataset,rate\n\xff,,,,\n")
     assert "The study more trained models" in told()
     for study in ("some", "more"):
         shutil.rmtree(f"metrics/{study}")
