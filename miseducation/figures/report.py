@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from math import isnan
+from shlex import quote
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
@@ -51,7 +51,7 @@ def page(result: Result, confusion: bytes, dose: tuple[str, pd.DataFrame] | None
         begin=markup(BEGIN),
         end=markup(END),
         dose=_dose(result, *dose) if dose else None,
-        command=" \\\n    ".join(["dvc exp run", *(f"-S {_quoted(setting(*knob))}" for knob in result.knobs.items())]),
+        command=" \\\n    ".join(["dvc exp run", *(f"-S {quote(setting(*knob))}" for knob in result.knobs.items())]),
         computed=result.computed,
         hashes=[[path, md5] for path, md5 in result.hashes.items()],
     )
@@ -116,7 +116,7 @@ def _answer(told: Mapping[str, Any]) -> Markup:
 def _curves(result: Result) -> list[str]:
     return [
         report_plots.learnt(result.learnt),
-        report_plots.history(result.history, "accuracy", "Accuracy on the training set, of the labels learnt"),
+        report_plots.history(result.history, "accuracy", "Accuracy on the labels of the training set"),
         report_plots.history(result.history, "loss", "Loss on the training set"),
     ]
 
@@ -155,19 +155,12 @@ def _maps(result: Result) -> list[Markup]:
             own = result.answers[(result.answers["row"] == row) & (result.answers["model"] == model)]
             read = own.loc[own["image"] == "triggered", "read_as"].iloc[0]
             pictures.append(picture(report_plots.heated(after, heat), f"Where the {model} model looks in it", SIDE))
-            text += (
-                f"<span>{model.capitalize()} model: {named(read)}, up to {percent(max(0.0, float(heat.max())))}</span>"
-            )
+            most = percent(max(0.0, float(heat.max())))
+            text += f"<span>{model.capitalize()} model: {named(read)}, up to {most}</span>"
         found.append(markup(tile(pictures, f"{_name(row, answer)}{text}")))
     return found
 
 
 def _dose(result: Result, study: str, rates: pd.DataFrame) -> dict[str, Any]:
-    here = float(np.float64(result.scores["poisoned_share"])), result.scores.get("attack_success_rate", 0.0)
+    here = result.scores["poisoned_share"], result.scores.get("attack_success_rate", 0.0)
     return {"study": study, "plot": markup(report_plots.dose(rates, here))}
-
-
-def _quoted(text: str) -> str:
-    from shlex import quote
-
-    return quote(text)

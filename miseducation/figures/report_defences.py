@@ -1,7 +1,5 @@
 """What detection and repair came to, on the page of the result that they were tried on."""
 
-from math import isnan
-
 import pandas as pd
 
 from miseducation.figures import pages
@@ -70,7 +68,7 @@ def _left(table: pd.DataFrame) -> str:
 def _detectors(table: pd.DataFrame) -> Lines:
     shares = "true_positive_rate", "false_positive_rate", "tpr_at_1pct_fpr", "clean_flagged_share"
     return [
-        [markup(named(row["detector"])), row["kind"], *(_cell(row[name]) for name in shares), f"{row['auroc']:.3f}"]
+        [markup(named(row["detector"])), row["kind"], *(percent(row[name]) for name in shares), f"{row['auroc']:.3f}"]
         for row in table.to_dict("records")
     ]
 
@@ -79,12 +77,8 @@ def _models(table: pd.DataFrame) -> Lines:
     return [
         [
             markup(named(row["defence"])),
-            *(_cell(row[name]) for name in ("attack_success_rate", "clean_accuracy", "clean_model_accuracy")),
+            *(percent(row[name]) for name in ("attack_success_rate", "clean_accuracy", "clean_model_accuracy")),
             *("–" if pd.isna(row[name]) else f"{row[name]:,}" for name in ("removed_rows", "removed_poisoned")),
         ]
         for row in table.to_dict("records")
     ]
-
-
-def _cell(share: float) -> str:
-    return "–" if isnan(share) else percent(share)

@@ -80,7 +80,7 @@ def heated(image: np.ndarray, found: np.ndarray) -> np.ndarray:
     `found` is what `scores.looking.occlusion` made of it.
     """
     cell = np.ones((cell_of(image), cell_of(image)))
-    heat = np.kron(np.maximum(found, 0), cell)[: image.shape[0], : image.shape[1], np.newaxis]
+    heat = np.kron(np.maximum(np.nan_to_num(found), 0), cell)[: image.shape[0], : image.shape[1], np.newaxis]
     share = 0.85 * heat / max(FAINT, float(heat.max(initial=0)))
     grey = image.mean(axis=-1, keepdims=True)
     red = np.array([int(pictures.RED[place : place + 2], 16) for place in (1, 3, 5)])

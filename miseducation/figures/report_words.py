@@ -1,6 +1,7 @@
 """What a result comes to, in words that need no glossary."""
 
 from collections.abc import Mapping
+from math import isnan
 from typing import NamedTuple
 
 from markupsafe import Markup
@@ -34,6 +35,8 @@ def percent(share: float) -> str:
     >>> percent(0.5), percent(0.9949), percent(0.99999), percent(0)
     ('50.0%', '99.49%', 'over 99.99%', '0%')
     """
+    if isnan(share):
+        return "–"
     if share in (0, 1):
         return f"{share:.0%}"
     if min(share, 1 - share) < LEAST:

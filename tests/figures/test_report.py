@@ -208,6 +208,14 @@ def test_the_verdict_follows_the_intervals(made: bytes, changed: dict[str, Any],
     assert told in check(report.page(found, made)).text
 
 
+def test_of_a_training_that_diverged_there_is_a_page_too(made: bytes) -> None:
+    found = result()
+    lost = {name: table.assign(loss=np.nan) for name, table in found.history.items()}
+    maps = {name: np.full_like(each, np.nan) for name, each in found.maps.items()}
+    answers = found.answers.assign(probability=np.nan, of_wanted=np.nan)
+    check(report.page(replace(found, history=lost, maps=maps, answers=answers), made))
+
+
 def test_controls_and_attacks_without_a_trigger_are_called_so(made: bytes) -> None:
     found = result()
     control = replace(found, scores={**found.scores, "poisoned_rows": 0, "intended_rows": 0})
@@ -258,7 +266,7 @@ def test_what_defences_found_takes_its_place_on_the_page(made: bytes) -> None:
     read = check(text)
     for told in ("1 of 1 detector of training rows", "scan rows 87.6%", "scan 3.5% 86.6% 86.5% 55 50", "0.987"):
         assert told in read.text
-    assert "Not asked yet" not in read.text
+    assert "This page does not say" not in read.text
     start, end = page.index(report.BEGIN), page.index(report.END) + len(report.END)
     assert text.startswith(page[:start])
     assert text.endswith(page[end:])
