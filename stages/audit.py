@@ -19,16 +19,23 @@ def main() -> None:
     from threadpoolctl import threadpool_limits
 
     from miseducation.auditing.audit import audit, summary, table
-    from miseducation.auditing.given import read_given
+    from miseducation.auditing.given import read_given, read_trusted
     from miseducation.dataset.names import shown
     from miseducation.figures.audit import page
     from miseducation.project.files import replacing, write_csv, write_json, write_text
 
     given = read_given(section.data, shape=section.shape, colour=section.colour)
+    trusted = read_trusted(section, given)
     with threadpool_limits(computing.threads):
-        found = audit(given.images, given.labels, given.classes, section, computing, seed=read_seed())
+        found = audit(given.images, given.labels, given.classes, section, computing, seed=read_seed(), trusted=trusted)
     rows = table(found, given.labels, given.classes, given.files)
-    told = {"data": shown(section.data), "source": given.source, **summary(found, given.labels, given.classes)}
+    known = 0 if trusted is None else len(trusted[1])
+    told = {
+        "data": shown(section.data),
+        "trusted_rows": known,
+        "source": given.source,
+        **summary(found, given.labels, given.classes),
+    }
     kept = [given.files[row] if given.files else str(row) for row in np.flatnonzero(~found.flagged)]
     with replacing(METRICS) as folder:
         folder.mkdir()
@@ -36,7 +43,7 @@ def main() -> None:
         write_json(folder / "verdict.json", told)
         write_text(folder / "clean_rows.txt", "".join(f"{name}\n" for name in kept))
         with threadpool_limits(computing.threads):
-            write_text(folder / "report.html", page(told, rows, given.images))
+            write_text(folder / "report.html", page(told, rows, given.images, found.marks))
 
 
 if __name__ == "__main__":

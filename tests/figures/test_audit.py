@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from miseducation.auditing.audit import TERMS
+from miseducation.auditing.marks import Mark
 from miseducation.auditing.verdict import BAD, MEANING
 from miseducation.dataset import Images
 from miseducation.dataset.images import StoredImages
@@ -130,17 +131,23 @@ def case(
             "other_class_rows": backdoor,
             "other_class_carried_over_rows": backdoor,
             "carried_over_at_least": 0.8181 if backdoor else 0.0,
+            "marked_rows": 0,
+            "mark_pixels": 0,
+            "mark_obeyed_at_least": 0.0,
             "backdoor_rows": backdoor,
+            "mark_rows": 0,
             "wrong_label_rows": mistaken,
             "named_by": {"loss": backdoor},
         }
     told = {
         "data": "~/signs",
+        "trusted_rows": 0,
         "source": {"origin": "a folder of pictures", "licence": "not known", "sha256": {}},
         "verdict": verdict,
         "rows": len(shows),
         "flagged_rows": int(flagged.sum()),
         "backdoor_rows": int((reasons == "backdoor").sum()),
+        "mark_rows": 0,
         "wrong_label_rows": int((reasons == "wrong label").sum()),
         "level": 0.001,
         "classes": each,
@@ -201,6 +208,31 @@ def test_a_sticker_shows_in_what_flagged_pictures_have_in_common(channels: int) 
     assert consistency[there].min() > 250
     assert consistency[~there].max() < 100
     assert np.mean(consistency[~there]) < 10
+
+
+def test_a_mark_is_drawn_and_its_rows_stand_beside_others_of_their_class() -> None:
+    """Their labels are right, and nobody asked what they look like."""
+    told, rows, images = case("clean")
+    own = rows["row"][rows["label"] == "stop"][:30].to_numpy()
+    images[own, :2, :3] = YELLOW
+    at = rows["row"].isin(own)
+    rows = rows.assign(flagged=at, reason=np.where(at, "mark", "")).sort_values(
+        ["flagged", "row"], ascending=[False, True]
+    )
+    told["mark_rows"] = 30
+    told["verdict"] = told["classes"]["stop"]["verdict"] = "suspicious"
+    told["classes"]["stop"] |= {"mark_rows": 30, "marked_rows": 30, "mark_pixels": 18, "mark_obeyed_at_least": 0.0123}
+    places = np.arange(images[0].size).reshape(images[0].shape)[:2, :3].ravel()
+    mark = Mark(0, places, np.tile(np.array(YELLOW, np.uint8), 6), np.zeros(images[0].size, np.float32), own)
+    read = Reader(page(told, rows, images, [mark]))
+    (drawn,) = read.pictures("the mark")
+    expected = np.full((SIDE, SIDE, 3), 128)
+    expected[:2, :3] = YELLOW
+    np.testing.assert_array_equal(drawn, expected)
+    assert "30 rows share, on mid grey" in read.text
+    assert "reads this class in 1.2% of cases or more" in read.text
+    assert "Flagged for a mark 30 rows (10.0%)" in read.text
+    assert len(read.pictures("its counterpart, an ordinary picture of stop")) == 12
 
 
 def test_a_weak_blend_is_drawn_stronger() -> None:

@@ -210,9 +210,9 @@ FAST = {"mlflow", "torch", "numpy", "pandas", "pydantic", "matplotlib", "dvc"}
 @pytest.mark.parametrize(
     ("module", "unneeded"),
     [
-        ("stages.check", {"torch", "mlflow", "sklearn", "scipy", "matplotlib", "torchvision"}),
-        ("stages.poison", {"torch", "mlflow", "sklearn", "scipy", "torchvision", "matplotlib"}),
-        ("stages.train", {"mlflow", "sklearn", "scipy", "matplotlib", "torchvision", "torch"}),
+        ("stages.check", {"torch", "mlflow", "sklearn", "scipy", "matplotlib", "torchvision", "pandas"}),
+        ("stages.poison", {"torch", "mlflow", "sklearn", "scipy", "torchvision", "matplotlib", "pandas"}),
+        ("stages.train", {"mlflow", "sklearn", "scipy", "matplotlib", "torchvision", "torch", "pandas"}),
         ("stages.evaluate", {"mlflow", "sklearn", "scipy", "torchvision", "torch", "matplotlib"}),
         ("stages.report", {"mlflow", "sklearn", "scipy", "torchvision", "torch"}),
         ("stages.track", FAST),
