@@ -106,17 +106,26 @@ def save_triggered(
 
 def load_triggered(raw: Path, folder: Path) -> tuple[Dataset, np.ndarray, np.ndarray]:
     """The triggered test set, its attackable rows, and the decoys, as `save_triggered` took them."""
+    triggered, attackable = load_triggered_test(raw, folder)
+    with _reading(folder):
+        images: np.ndarray = read_stored(folder / "test_images.npy", np.uint8, 4)
+        decoys: np.ndarray = read_stored(folder / "decoys.npy", np.uint8, 4)
+        if decoys.shape[1:] != triggered.images.shape[1:] or len(decoys) not in (0, len(triggered)):
+            raise InputError(f"{folder / 'decoys.npy'} must hold none or as many and as large images as are in {raw}")
+        everything = Dataset(images, triggered.labels, triggered.true_labels, triggered.poisoned, triggered.classes)
+    return everything, attackable, decoys
+
+
+def load_triggered_test(raw: Path, folder: Path) -> tuple[Dataset[Images], np.ndarray]:
+    """The triggered test set, whose images stay on the disk, and its attackable rows."""
     manifest = _read_manifest(folder, "test_", {"attackable": bool})
     labels, true_labels, attackable = (manifest[name].to_numpy() for name in ("label", "true_label", "attackable"))
     with _reading(folder):
-        images: np.ndarray = read_stored(folder / "test_images.npy", np.uint8, 4)
+        images = StoredImages(folder / "test_images.npy")
         if images.shape != StoredImages(raw / "test_images.npy").shape:
             raise InputError(f"{folder / 'test_images.npy'} must hold as many and as large images as are in {raw}")
-        decoys: np.ndarray = read_stored(folder / "decoys.npy", np.uint8, 4)
-        if decoys.shape[1:] != images.shape[1:] or len(decoys) not in (0, len(images)):
-            raise InputError(f"{folder / 'decoys.npy'} must hold none or as many and as large images as are in {raw}")
-        triggered = Dataset(images, labels, true_labels, np.ones(len(images), dtype=bool), _read_classes(raw))
-    return triggered, attackable, decoys
+        everywhere = np.ones(len(images), dtype=bool)
+        return Dataset[Images](images, labels, true_labels, everywhere, _read_classes(raw)), attackable
 
 
 @contextmanager

@@ -8,9 +8,9 @@ import numpy as np
 
 from miseducation.auditing.verdict import BAD, FEWEST, MEANING
 from miseducation.dataset import Images
-from miseducation.figures.audit_look import colours, file_of, many, named, picture, plain, table, tile, tiles, whole
 from miseducation.figures.audit_pictures import GREY, common, counterparts, twins
 from miseducation.figures.audit_words import BACKDOORS, BLIND, CONSISTENT, DIFFERENCE, EXPLAINED, MARK, MARKED
+from miseducation.figures.pages import colours, file_of, many, named, picture, plain, table, tile, tiles, whole
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -17,9 +17,9 @@ from miseducation.auditing.marks import Mark
 from miseducation.auditing.verdict import BAD, MEANING
 from miseducation.dataset import Images
 from miseducation.dataset.images import StoredImages
-from miseducation.figures import audit_pictures
+from miseducation.figures import audit_pictures, pages
 from miseducation.figures.audit import page
-from miseducation.figures.audit_look import plain
+from miseducation.figures.pages import plain
 
 SIDE, STICKER = 32, 4
 CORNER = np.s_[SIDE - STICKER - 1 : SIDE - 1, SIDE - STICKER - 1 : SIDE - 1]
@@ -55,7 +55,7 @@ class Reader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, {name: value or "" for name, value in attrs}))
-        if tag not in ("img", "meta", "br"):
+        if tag not in ("img", "meta", "br", "source"):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -259,7 +259,7 @@ def test_noise_has_nothing_in_common() -> None:
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_pictures_are_drawn_as_they_are(channels: int) -> None:
     image = np.random.default_rng(0).integers(0, 256, (5, 7, channels), dtype=np.uint8)
-    address = audit_pictures.png(image)
+    address = pages.png(image)
     drawn = np.array(Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))))
     np.testing.assert_array_equal(drawn.reshape(5, 7, -1)[..., :channels], image[..., :3])
 
@@ -268,8 +268,8 @@ def test_pictures_are_drawn_as_they_are(channels: int) -> None:
 def test_large_pictures_become_smaller(shape: tuple[int, int, int]) -> None:
     image = np.full(shape, 7, np.uint8)
     image[:, shape[1] // 2 :] = 9
-    drawn = Image.open(io.BytesIO(base64.b64decode(audit_pictures.png(image).partition(",")[2])))
-    assert max(drawn.size) <= audit_pictures.SIDE
+    drawn = Image.open(io.BytesIO(base64.b64decode(pages.png(image).partition(",")[2])))
+    assert max(drawn.size) <= pages.SIDE
     assert np.array(drawn).min() == 7
     assert np.array(drawn).max() == 9
 

@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 import yaml
 
+from miseducation.figures.report_words import percent
 from miseducation.tracking.defence_results import OF
 from miseducation.tracking.recorder import KEY, PARENT
 from tests.conftest import Project, ran, results, runs
+from tests.figures.test_audit import Reader
 
 PIPELINE = "pipelines/defences/dvc.yaml"
 CHOSEN: dict[str, Any] = {
@@ -72,6 +74,16 @@ def test_the_tables_tell_of_every_defence_beside_chance_and_truth(defended: Proj
     )
     assert models.loc["random", "removed_rows"] == evaluation["poisoned_rows"]
     assert models.loc["oracle", "attack_success_rate"] < 0.1 < models.loc["random", "attack_success_rate"]
+
+
+def test_the_page_of_the_result_tells_what_they_found(defended: Project) -> None:
+    pages = [results(defended)[f"metrics/{folder}report.html"].decode() for folder in ("", "defences/")]
+    texts = [Reader(page).text for page in pages]
+    assert "This page does not say." in texts[0]
+    start = texts[0].index("This page does not say.")
+    assert texts[1][:start] == texts[0][:start]
+    for name, behind in table(defended, "models")["attack_success_rate"].drop("none").items():
+        assert f"{name} {percent(behind)} " in texts[1]
 
 
 def test_what_was_flagged_is_what_was_dropped(defended: Project) -> None:

@@ -58,6 +58,9 @@ def test_repro_makes_the_documented_files(reproduced: Project) -> None:
         *(f"metrics/{name}.json" for name in ("evaluation", "intervals")),
         *(f"metrics/{name}.csv" for name in ("per_class", "confusion_clean", "confusion_triggered")),
         *(f"metrics/{name}.png" for name in ("clean_samples", "poisoned_samples", "confusion")),
+        *(f"metrics/{name}/learnt.csv" for name in ("clean", "backdoored")),
+        *(f"metrics/looks/{name}" for name in ("answers.csv", "clean.npy", "backdoored.npy")),
+        "metrics/report.html",
     }
     assert not [name for name in made if "partial" in name]
     assert set(scores(reproduced)) == {
