@@ -9,7 +9,17 @@ import numpy as np
 from miseducation.auditing.verdict import BAD, FEWEST, MEANING
 from miseducation.dataset import Images
 from miseducation.figures.audit_pictures import GREY, common, counterparts, twins
-from miseducation.figures.audit_words import BACKDOORS, BLIND, CONSISTENT, DIFFERENCE, EXPLAINED, MARK, MARKED
+from miseducation.figures.audit_words import (
+    BACKDOORS,
+    BLIND,
+    CONSISTENT,
+    COUNTS,
+    DIFFERENCE,
+    EXPLAINED,
+    MARK,
+    MARKED,
+    MARKS,
+)
 from miseducation.figures.pages import colours, file_of, many, named, picture, plain, table, tile, tiles, whole
 
 if TYPE_CHECKING:
@@ -21,16 +31,7 @@ LISTED = 12  # classes of which all are listed, whatever their verdict
 GALLERIES, SHOWN = 20, 12  # classes whose pictures are shown, and how many of each
 PAIRS, POOL = 200, 2000  # flagged rows of a class that are compared, and ordinary rows that each is compared with
 FEW, WRONG, TWINS = 4, 24, 10  # pairs that tell what they have in common; wrong labels and duplicates that are shown
-COUNTS = {
-    "rows": "Rows",
-    "asked_rows": "Asked about",
-    "read_otherwise_rows": "Read otherwise",
-    "carried_over_rows": "Of these carried over",
-    "other_class_rows": "Show another class",
-    "other_class_carried_over_rows": "Of these carried over",
-}
 LABELS = ("labelled", "label"), ("looks like", "looks_like")
-MARKS = "Share a mark", "Mark obeyed at least"
 
 
 def page(told: dict[str, Any], rows: "pd.DataFrame", images: np.ndarray | Images, marks: Iterable["Mark"] = ()) -> str:

@@ -1,5 +1,14 @@
-"""What the page of an audit says in sentences."""
+"""What the page of an audit says."""
 
+COUNTS = {
+    "rows": "Rows",
+    "asked_rows": "Asked about",
+    "read_otherwise_rows": "Read otherwise",
+    "carried_over_rows": "Of these carried over",
+    "other_class_rows": "Show another class",
+    "other_class_carried_over_rows": "Of these carried over",
+}
+MARKS = "Share a mark", "Mark obeyed at least"
 EXPLAINED = """<p class="note">Asked about: rows that some detector finds suspicious. Read otherwise: those of them in
 which a network that learnt none of them reads another class than their label. Show another class: those of these that
 it takes for ordinary pictures of that class. Carried over: those that a network which learnt only the other half of the
