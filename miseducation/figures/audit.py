@@ -8,18 +8,8 @@ import numpy as np
 
 from miseducation.auditing.verdict import BAD, FEWEST, MEANING
 from miseducation.dataset import Images
+from miseducation.figures import audit_words as words
 from miseducation.figures.audit_pictures import GREY, common, counterparts, twins
-from miseducation.figures.audit_words import (
-    BACKDOORS,
-    BLIND,
-    CONSISTENT,
-    COUNTS,
-    DIFFERENCE,
-    EXPLAINED,
-    MARK,
-    MARKED,
-    MARKS,
-)
 from miseducation.figures.pages import colours, file_of, many, named, picture, plain, table, tile, tiles, whole
 
 if TYPE_CHECKING:
@@ -87,7 +77,7 @@ def _classes(classes: dict[str, dict[str, Any]]) -> list[str]:
         [
             named(name),
             f'<span class="tag {each["verdict"]}">{each["verdict"]}</span>',
-            *(f"{each[key]:,}" for key in COUNTS),
+            *(f"{each[key]:,}" for key in words.COUNTS),
             f"{each['carried_over_at_least']:.1%}",
             *((f"{each['marked_rows']:,}", f"{each['mark_obeyed_at_least']:.1%}") if marked else ()),
             f"{_flagged(each):,}",
@@ -95,14 +85,9 @@ def _classes(classes: dict[str, dict[str, Any]]) -> list[str]:
         for name, each in sorted(chosen.items(), key=lambda item: -BAD.index(item[1]["verdict"]))
     ]
     more = [f"<p>And {many(rest, 'clean class', 'es')}.</p>"] if rest else []
-    heads = ("Class", "Verdict", *COUNTS.values(), "Carried over at least", *(MARKS if marked else ()), "Flagged")
-    return [
-        "<h2>Classes</h2>",
-        table("numbers", "Classes", heads, lines),
-        *more,
-        EXPLAINED,
-        *([MARKED] if marked else ()),
-    ]
+    of_marks, explained = (words.MARKS, [words.MARKED]) if marked else ((), [])
+    heads = ("Class", "Verdict", *words.COUNTS.values(), "Carried over at least", *of_marks, "Flagged")
+    return ["<h2>Classes</h2>", table("numbers", "Classes", heads, lines), *more, words.EXPLAINED, *explained]
 
 
 def _flagged(told: dict[str, Any]) -> int:
@@ -117,12 +102,12 @@ def _backdoors(
     bad.sort(key=lambda item: (-BAD.index(item[1]["verdict"]), -item[1]["backdoor_rows"]))
     if not bad:
         return []
-    parts = ["<h2>What may be a backdoor</h2>", f"<p>{BACKDOORS}{colours(images)}</p>"]
+    parts = ["<h2>What may be a backdoor</h2>", f"<p>{words.BACKDOORS}{colours(images)}</p>"]
     flagged, ordinary = rows[rows["flagged"]], rows[~rows["flagged"]].sort_values("row")
     pools = {name: each.to_numpy()[:POOL] for name, each in ordinary.groupby("label", sort=False)["row"]}
     for name, each in bad[:GALLERIES]:
         parts.append(f"<h3>Class {named(name)}: {each['verdict']}, {many(_flagged(each), 'row')} flagged</h3>")
-        told = MARK.format(rows=many(each["marked_rows"], "row"), obeyed=each["mark_obeyed_at_least"])
+        told = words.MARK.format(rows=many(each["marked_rows"], "row"), obeyed=each["mark_obeyed_at_least"])
         mark = [tile([picture(marks[name], "the mark")], told)] if name in marks else []
         parts += _pairs(flagged[flagged["label"] == name].head(PAIRS), pools, images, mark)
     if len(bad) > GALLERIES:
@@ -154,8 +139,8 @@ def _pairs(
     times = f", drawn {found.factor} times as strong" if found.factor > 1 else ""
     maps = [
         *mark,
-        tile([picture(found.difference, "mean difference")], DIFFERENCE.format(pairs=pairs, times=times)),
-        tile([picture(found.consistency, "consistency of the difference")], CONSISTENT),
+        tile([picture(found.difference, "mean difference")], words.DIFFERENCE.format(pairs=pairs, times=times)),
+        tile([picture(found.consistency, "consistency of the difference")], words.CONSISTENT),
     ]
     return [*parts, tiles("maps", maps)]
 
@@ -196,7 +181,7 @@ def _limits(told: dict[str, Any]) -> list[str]:
     terms = "".join(f"<li>{plain(term)}</li>" for term in told["terms"])
     return [
         "<h2>What this audit cannot see</h2>",
-        BLIND.format(
+        words.BLIND.format(
             trusted=many(told["trusted_rows"], "trusted row") if told["trusted_rows"] else "no trusted row",
             few=few,
             fewest=FEWEST,
