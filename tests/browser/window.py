@@ -1,0 +1,81 @@
+"""A window of a real browser, and what is wrong with the page in it."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, ConsoleMessage, Request, sync_playwright
+
+NAMES = "chromium", "chromium-browser", "google-chrome"
+# It looks up no other machine, so a request to one fails, and nothing leaves this one; it is heard all the same.
+OPTIONS = ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
+WITHOUT_TEXT = "[...document.images].filter(each => !each.alt.trim()).map(each => each.src.slice(0, 80))"
+NOT_SHOWN = "[...document.images].filter(each => !each.naturalWidth).map(each => each.src.slice(0, 80))"
+OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+OPEN_ALL = "for (const each of document.querySelectorAll('details')) each.open = true"
+
+
+def program() -> str | None:
+    """The browser that is installed here, or none."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
+
+
+@contextmanager
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=program(), args=OPTIONS)
+        yield started
+        started.close()
+
+
+class Window:
+    """With a profile of its own, as nobody has it who was there before; close it.
+
+    Args:
+        browser: What opens it.
+        width: In pixels.
+        scheme: "light" or "dark".
+        pardoned: Parts of complaints in the console that are others' fault.
+    """
+
+    def __init__(
+        self, browser: Browser, width: int = 1400, scheme: str = "light", pardoned: tuple[str, ...] = ()
+    ) -> None:
+        self._pardoned, self.heard = pardoned, list[str]()
+        self._context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme="dark" if scheme == "dark" else "light"
+        )
+        self._context.on("console", self._listen)
+        self._context.on("weberror", lambda error: self.heard.append(f"error: {error.error}"))
+        self._context.on("request", self._watch)
+        self.page = self._context.new_page()
+
+    def _listen(self, message: ConsoleMessage) -> None:
+        told = f"{message.text} {message.location.get('url', '')}"
+        if message.type == "error" and not any(each in told for each in self._pardoned):
+            self.heard.append(f"console: {told}")
+
+    def _watch(self, request: Request) -> None:
+        address = urlsplit(request.url)
+        if address.scheme not in ("file", "data", "blob") and address.hostname != "127.0.0.1":
+            self.heard.append(f"asked another machine: {request.url}")
+
+    def close(self) -> None:
+        self._context.close()
+
+    def faults(self) -> list[str]:
+        """What it heard so far, and what one who looks at the page now would miss; folded parts are unfolded."""
+        self.page.evaluate(OPEN_ALL)
+        found = list(self.heard)
+        if (overflow := self.page.evaluate(OVERFLOW)) > 0:
+            found.append(f"wider than the window by {overflow} pixels")
+        found += [f"no text in place of the picture {each}" for each in self.page.evaluate(WITHOUT_TEXT)]
+        found += [f"does not show the picture {each}" for each in self.page.evaluate(NOT_SHOWN)]
+        told = Axe().run(self.page, options=RULES).response
+        undecided = [each for each in told["incomplete"] if each["id"] == "color-contrast"]
+        for rule in told["violations"] + undecided:
+            found += [f"{rule['id']}: {node['failureSummary']} {node['html'][:200]}" for node in rule["nodes"]]
+        return found
