@@ -23,7 +23,8 @@ def libraries() -> str:
     import vl_convert
 
     bundle = vl_convert.javascript_bundle("globalThis.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE)
-    return f'\n(() => {{ "use strict";\n{bundle}\n}})();\n'.replace("</script", r"<\/script")
+    escaped = re.sub("</(?=script)", r"<\\/", bundle, flags=re.IGNORECASE)
+    return f'\n(() => {{ "use strict";\n{escaped}\n}})();\n'
 
 
 def versions() -> dict[str, str]:

@@ -28,6 +28,10 @@ def faults(browser: Browser, folder: Path, body: str, scheme: str = "light") -> 
         ('<p style="color: #999">grey on white</p>', "color-contrast: "),
         ('<details><summary>More</summary><p style="color: #999">grey on white</p></details>', "color-contrast: "),
         ('<p style="background: linear-gradient(red, blue)">who can tell?</p>', "color-contrast: "),
+        (
+            '<svg role="img" aria-label="x"><text y="20" fill="#999">grey</text></svg>',
+            "contrast of the drawn text 'grey'",
+        ),
         ('<div style="width: 401px">wide</div>', "wider than the window by "),
         (f'<img src="{DOT}">', "no text in place of the picture data:image/gif"),
         ('<img src="lost.png" alt="a picture">', "does not show the picture "),
