@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Request, sync_playwrigh
 NAMES = "chromium", "chromium-browser", "google-chrome"
 # It looks up no other machine, so a request to one fails, and nothing leaves this one; it is heard all the same.
 OPTIONS = ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
-# Axe does not tell the contrast of single letters, of what is scrolled out of sight, and of drawn text, whose we compute.
+# Axe does not tell the contrast of single letters, of what is scrolled out of sight, and of drawn text; of that, we do.
 NOT_ASKED = "shortTextContent", "elmPartiallyObscured"
 LEAST = 4.5  # WCAG 2, level AA
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
