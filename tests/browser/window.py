@@ -4,6 +4,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +16,8 @@ NAMES = "chromium", "chromium-browser", "google-chrome"
 OPTIONS = ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 # Axe does not tell the contrast of single letters, of what is scrolled out of sight, and of drawn text; of that, we do.
 NOT_ASKED = "shortTextContent", "elmPartiallyObscured"
+NUMBER = re.compile(r"-?\d+(\.\d+)?(e-?\d+)?")
+PATIENCE = 300  # tenths of a second
 LEAST = 4.5  # WCAG 2, level AA
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
 WITHOUT_TEXT = "[...document.images].filter(each => !each.alt.trim()).map(each => each.src.slice(0, 80))"
@@ -22,6 +25,15 @@ NOT_SHOWN = "[...document.images].filter(each => !each.naturalWidth).map(each =>
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 DRAWN = """[...document.querySelectorAll('svg text')].filter(each => each.textContent.trim())
     .map(each => [getComputedStyle(each).fill, getComputedStyle(document.body).backgroundColor, each.textContent])"""
+# The texts at the height of each place with this text, from there to the right.
+LINES = """label => {
+    const texts = [...document.querySelectorAll("body *")]
+        .filter(each => !each.children.length && each.textContent.trim() && each.getClientRects().length)
+        .map(each => ({text: each.textContent.trim(), ...each.getBoundingClientRect().toJSON()}));
+    return texts.filter(each => each.text === label).map(start => texts
+        .filter(each => each.x >= start.right && each.y < start.bottom && each.bottom > start.y)
+        .sort((one, other) => one.x - other.x).map(each => each.text));
+}"""
 OPEN_ALL = "for (const each of document.querySelectorAll('details')) each.open = true"
 
 
@@ -73,6 +85,15 @@ class Window:
     def close(self) -> None:
         self._context.close()
 
+    def numbers(self, label: str) -> list[str]:
+        """What stands right of a text, all of it numbers, as one reads a line of a table; waits until it is there."""
+        for _ in range(PATIENCE):
+            for line in self.page.evaluate(LINES, label):
+                if line and all(map(NUMBER.fullmatch, line)):
+                    return list(line)
+            self.page.wait_for_timeout(100)
+        raise AssertionError(f"no line of numbers begins with {label!r}")
+
     def faults(self) -> list[str]:
         """What it heard so far, and what one who looks at the page now would miss; folded parts are unfolded."""
         self.page.evaluate(OPEN_ALL)
@@ -96,6 +117,17 @@ class Window:
 
 def _passed_over(node: dict[str, Any]) -> bool:
     return node["html"].startswith("<text") or any(each["data"]["messageKey"] in NOT_ASKED for each in node["any"])
+
+
+def agrees(shown: str, value: float) -> bool:
+    """Whether a number on a page is this one, rounded to the digits that it is shown with.
+
+    >>> agrees("0.966", 0.96636), agrees("0.97", 0.96636), agrees("0.96", 0.96636), agrees("3.9e-4", 0.000391)
+    (True, True, False, True)
+    """
+    exponent = Decimal(shown).as_tuple().exponent
+    assert isinstance(exponent, int)
+    return abs(Decimal(shown) - Decimal(repr(value))) <= Decimal(5).scaleb(exponent - 1)
 
 
 def contrast(one: str, other: str) -> float:
