@@ -1,5 +1,7 @@
 """A finished run of the pipeline as it lies in a folder: `dvc.lock`, and the outputs named there."""
 
+import hashlib
+import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,9 +13,10 @@ from miseducation.tracking.locks import read_lock, read_outputs, read_params
 from miseducation.tracking.results import IncompleteError, Input, Result
 
 LOCK = "dvc.lock"
-EVALUATION, INTERVALS = "metrics/evaluation.json", "metrics/intervals.json"
+EVALUATION, DETAILS, INTERVALS = (f"metrics/{name}.json" for name in ("evaluation", "details", "intervals"))
 NEEDED = (EVALUATION, INTERVALS, "models/clean", "models/backdoored", "data/poisoned/manifest.csv")
 DATA = ("data/raw", "data/poisoned/images.npy", "data/poisoned/test_images.npy")
+TOLD_AGAIN = ("metrics/report.html",)  # outputs that tell of the others, and of the commit: no part of what was found
 NO_NUMBER = ("", "inf", "-inf")  # as a training that diverged leaves it there
 HISTORY = re.compile(r"metrics/([^/]+)/history\.csv")
 
@@ -42,7 +45,12 @@ def read_result(folder: Path) -> Result:
     with checks.reading(folder):
         if missing := [path for path in NEEDED if not (folder / path).exists()]:
             raise IncompleteError(f"{missing[0]} is missing")
-        results.check_files(folder, LOCK, {EVALUATION: hashes[EVALUATION]})
+        files = [path for path in (EVALUATION, DETAILS) if path in hashes]  # older versions wrote one
+        results.check_files(folder, LOCK, {path: hashes[path] for path in files})
+        scores = [_read_scores(folder / path, path) for path in files]
+        counted = {path: md5 for path, md5 in hashes.items() if path not in (DETAILS, *TOLD_AGAIN)}
+        if DETAILS in files:
+            counted[EVALUATION] = _md5_of_one(*scores)
         return Result(
             folder=folder,
             paths=results.copied(LOCK, hashes),
@@ -50,23 +58,42 @@ def read_result(folder: Path) -> Result:
             experiment=checks.experiment(dataset, "data.name"),
             params=params,
             hashes=hashes,
-            metrics=_read_scores(folder),
+            counted=counted,
+            metrics={**scores[0], **scores[-1], **_read_intervals(folder)},
             inputs=[Input(name, path, hashes[path], use) for name, path, use in zip(names, DATA, used, strict=True)],
             history=_read_history(folder, hashes),
             tags=_read_training(folder),
         )
 
 
-def _read_scores(folder: Path) -> dict[str, float]:
-    """The scores, and both ends of their intervals."""
-    scores, intervals = (checks.mapping(read_json(folder / path), path) for path in (EVALUATION, INTERVALS))
-    metrics = {checks.key(name, EVALUATION): checks.number(value, name) for name, value in scores.items()}
-    for name, ends in intervals.items():
+def _read_scores(file: Path, path: str) -> dict[str, float]:
+    scores = checks.mapping(read_json(file), path)
+    return {checks.key(name, path): checks.number(value, name) for name, value in scores.items()}
+
+
+def _md5_of_one(headline: dict[str, float], details: dict[str, float]) -> str:
+    """The MD5 of the file that older versions wrote with all scores in it, by which they knew a result.
+
+    There, what was counted came behind the shares.
+    """
+    counts = {name: score for name, score in headline.items() if name.startswith("poisoned_")}
+    scores = {name: score for name, score in headline.items() if name not in counts}
+    for name, score in details.items():
+        scores |= counts if name == "relabelled_rows" else {}
+        scores[name] = score
+    text = json.dumps(scores | counts, indent=2, ensure_ascii=False) + "\n"
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def _read_intervals(folder: Path) -> dict[str, float]:
+    """Both ends of each."""
+    found: dict[str, float] = {}
+    for name, ends in checks.mapping(read_json(folder / INTERVALS), INTERVALS).items():
         if len(checks.listing(ends, checks.key(name, INTERVALS))) != 2:
             raise MalformedError(f"{INTERVALS}: {name} has not two ends")
         low, high = (checks.number(end, f"an end of {name}") for end in ends)
-        metrics |= {f"interval_low/{name}": low, f"interval_high/{name}": high}
-    return metrics
+        found |= {f"interval_low/{name}": low, f"interval_high/{name}": high}
+    return found
 
 
 def _read_history(folder: Path, outputs: Iterable[str]) -> dict[str, list[tuple[int, float]]]:

@@ -54,6 +54,7 @@ class Result:
         experiment: MLflow's, in which it is recorded.
         params: The parameters that its stages read, flattened: `attack.rate`, `attacks.badnets.pixels`, …
         hashes: DVC's MD5 of each output, by path.
+        counted: Those of them that make it this result and no other; all, unless said.
         metrics: The scores, and both ends of their intervals.
         inputs: The data.
         history: For each figure, such as `backdoored/loss`, a value per epoch, or per rate in a study.
@@ -70,6 +71,7 @@ class Result:
     hashes: dict[str, str]
     metrics: dict[str, float]
     inputs: list[Input]
+    counted: dict[str, str] = field(default_factory=dict)
     history: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     cells: list[CellResult] = field(default_factory=list)
@@ -78,7 +80,7 @@ class Result:
     @property
     def key(self) -> str:
         """Identifies the result by its content: parameters and outputs, and nothing else."""
-        content = json.dumps([self.params, self.hashes], sort_keys=True)
+        content = json.dumps([self.params, self.counted or self.hashes], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
     def files(self) -> list[Path]:
