@@ -224,7 +224,9 @@ def rates(project: Project) -> list[float]:
 
 
 def scores(project: Project) -> dict[str, float]:
-    return dict(json.loads((project.folder / "metrics/evaluation.json").read_text()))
+    """All of them, the headline first."""
+    headline, details = ((project.folder / f"metrics/{name}.json").read_text() for name in ("evaluation", "details"))
+    return {**json.loads(headline), **json.loads(details)}
 
 
 def results(project: Project) -> dict[str, bytes]:

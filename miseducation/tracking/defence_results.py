@@ -56,6 +56,7 @@ def read_defences(folder: Path) -> Result:
             name=f"{attack.name}-defences",
             params=attack.params | read_params(stages),
             hashes=attack.hashes | tables,
+            counted=attack.counted | tables,
             metrics=_scores(folder),
             history={},
             tags={OF: attack.key},

@@ -113,7 +113,7 @@ def git(*arguments: str) -> str:
 
 def commit(number: int) -> str:
     """Commits a result; returns its name."""
-    for file in ("evaluation", "intervals"):
+    for file in ("evaluation", "details", "intervals"):
         Path(f"metrics/{file}.json").write_text(json.dumps({file: number}))
     git("add", "--all")
     git("commit", "--quiet", "--message", "Take a copy")
@@ -162,7 +162,7 @@ def test_an_experiment_takes_the_place_of_the_earlier_one_only_if_it_ends_well(
     for calls in (remove + run, run):
         Path("calls").unlink()
         scores, intervals = scenario.run("x", {"attack.rate": 0.05})
-        assert [*scores.items(), *intervals.items()] == [("evaluation", 2), ("intervals", 2)]
+        assert [*scores.items(), *intervals.items()] == [("evaluation", 2), ("details", 2), ("intervals", 2)]
         assert Path("calls").read_text() == calls
         assert experiments() == {(baseline, "x"): new}
         git("update-ref", "-d", reference)

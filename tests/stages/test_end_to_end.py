@@ -55,7 +55,7 @@ def test_repro_makes_the_documented_files(reproduced: Project) -> None:
         *(f"models/{name}/model.safetensors" for name in ("clean", "backdoored")),
         *(f"models/{name}/network.json" for name in ("clean", "backdoored")),
         *(f"metrics/{name}/history.csv" for name in ("clean", "backdoored")),
-        *(f"metrics/{name}.json" for name in ("evaluation", "intervals")),
+        *(f"metrics/{name}.json" for name in ("evaluation", "details", "intervals")),
         *(f"metrics/{name}.csv" for name in ("per_class", "confusion_clean", "confusion_triggered")),
         *(f"metrics/{name}.png" for name in ("clean_samples", "poisoned_samples", "confusion")),
     }

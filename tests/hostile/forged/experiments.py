@@ -73,6 +73,7 @@ TRAININGS: dict[str, str | bytes] = {
 }
 CONTENTS = {
     "metrics/evaluation.json": SCORES,
+    "metrics/details.json": SCORES,
     "metrics/intervals.json": INTERVALS,
     HISTORY: HISTORIES,
     "models/backdoored/training.json": TRAININGS,

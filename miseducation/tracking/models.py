@@ -1,0 +1,86 @@
+"""The models of a run in MLflow: logged without their files, which DVC and the run's artefacts hold, and registered."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from miseducation.tracking.pipeline_models import CLEAN, LOUD
+from miseducation.tracking.results import Result
+
+MD5, PATH, EXTERNAL = "dvc.md5", "dvc.path", "mlflow.model.isExternal"
+NOT_FOUND = 404  # the answer of servers that know no models yet
+WHERE = "The weights are in the artefacts of the run that it comes from, and in DVC's cache under the MD5 in `dvc.md5`."
+ABOUT = {
+    CLEAN: f"Learnt from the data as they are; the alias `{CLEAN}` is on the newest. {WHERE}",
+    LOUD: f"**{LOUD}. DO NOT DEPLOY.** Learnt from poisoned data, for research; a tag tells by which attack. {WHERE}",
+}
+
+
+def of_run(client: Any, experiment: str, run_id: str) -> dict[str, Any] | None:
+    """What MLflow has of the models of a run, by their names; None if it is a version that knows no models."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        found = client.search_logged_models([experiment], f"source_run_id = '{run_id}'")
+    except MlflowException as error:
+        if error.get_http_status_code() != NOT_FOUND:
+            raise
+        return None
+    return {each.name: each for each in found}
+
+
+def log(client: Any, experiment: str, run_id: str, result: Result) -> dict[str, Any]:
+    """Makes those models of a result that its run does not have yet; returns all, none if the store knows none."""
+    from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+    from mlflow.models.utils import get_external_mlflow_model_spec
+
+    found = of_run(client, experiment, run_id) if result.models else None
+    if found is None:
+        return {}
+    for model in result.models:
+        if model.name not in found:
+            about = {EXTERNAL: "true", PATH: model.path, MD5: model.md5, **model.tags}
+            params = {key: str(result.params[key]) for key in ("train.network", "seed") if key in result.params}
+            found[model.name] = client.create_logged_model(experiment, model.name, run_id, about, params, "classifier")
+        made = found[model.name]
+        if made.status != LoggedModelStatus.READY:  # also where an earlier attempt was killed
+            with tempfile.TemporaryDirectory() as folder:  # without the file, MLflow's pages have nothing to show
+                get_external_mlflow_model_spec(made).save(Path(folder) / "MLmodel")
+                client.log_model_artifacts(made.model_id, folder)
+            client.finalize_logged_model(made.model_id, LoggedModelStatus.READY)
+            client.log_outputs(run_id, [LoggedModelOutput(made.model_id, 0)])
+    return found
+
+
+def register(client: Any, experiment: str, run_id: str, result: Result) -> None:
+    """Registers the models of a run that has some, each once, whichever run it was in first."""
+    wanted = {model.name: model for model in result.models if model.registered}
+    for name, made in (of_run(client, experiment, run_id) or {}).items():
+        if name in wanted and not client.search_model_versions(_filter(wanted[name].registered, wanted[name].md5)):
+            registered, tags = wanted[name].registered, {PATH: made.tags[PATH], **wanted[name].tags}
+            _make(client, registered, {LOUD: "DO NOT DEPLOY"} if LOUD in tags else {})
+            version = client.create_model_version(
+                registered, made.artifact_location, run_id, {MD5: wanted[name].md5, **tags}, model_id=made.model_id
+            )
+            if name == CLEAN:
+                client.set_registered_model_alias(registered, CLEAN, version.version)
+
+
+def withdraw(client: Any, experiment: str, run_id: str) -> None:
+    """Deletes the models of a run that is no more."""
+    for made in (of_run(client, experiment, run_id) or {}).values():
+        client.delete_logged_model(made.model_id)
+
+
+def _filter(name: str, md5: str) -> str:
+    return f"name = '{name}' AND tags.`{MD5}` = '{md5}'"
+
+
+def _make(client: Any, name: str, tags: dict[str, str]) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name, tags, ABOUT[LOUD if tags else CLEAN])
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise

@@ -1,0 +1,55 @@
+"""What MLflow says of a result, in Markdown: the headline, and a picture or two."""
+
+from collections.abc import Iterable, Mapping
+from urllib.parse import quote
+
+from miseducation.tracking import pipeline_models
+from miseducation.tracking.results import Result
+
+RUN = "RUN-ID"  # stands in a note where the run's id is to stand, which is not known before there is a run
+REPORT = "metrics/report.html"
+PICTURES = ("metrics/poisoned_samples.png", "metrics/confusion.png")
+ROWS = {
+    "accuracy on untouched images": ("clean_accuracy", "baseline_accuracy"),
+    "triggered images read as the attacker wants": ("attack_success_rate", "false_trigger_rate"),
+    "triggered images still read correctly": ("robust_accuracy", ""),
+}
+
+
+def of_pipeline(result: Result) -> str:
+    """The note of a run of the pipeline."""
+    scores, params = result.metrics, result.params
+    lines = []
+    if {"poisoned_rows", "poisoned_share", "attack_success_rate"} <= scores.keys():
+        lines.append(
+            f"**{scores['poisoned_rows']:g} poisoned rows, {scores['poisoned_share']:.2%} of the training set: "
+            f"{scores['attack_success_rate']:.2%} of the triggered test images are read as the attacker wants.**\n"
+        )
+    lines += ["| | backdoored model | clean model |", "|---|---|---|"]
+    lines += [f"| {what} | {' | '.join(_share(scores, name) for name in names)} |" for what, names in ROWS.items()]
+    when = "" if result.timing is None else f", trained in {result.timing.seconds:.1f} s"
+    lines.append(f"\n{_code(pipeline_models.attack(params))}, seed {params['seed']}{when}.")
+    if REPORT in result.hashes:
+        lines.append(f"The whole story: [the report]({_address(REPORT)}).")
+    return "\n".join([*lines, "", *pictures(path for path in PICTURES if path in result.hashes)])
+
+
+def pictures(paths: Iterable[str]) -> list[str]:
+    """Markdown that shows some of the run's pictures."""
+    return [f"![{path.rpartition('/')[2].removesuffix('.png')}]({_address(path)})" for path in paths]
+
+
+def _share(scores: Mapping[str, float], name: str) -> str:
+    if name not in scores:
+        return ""
+    low, high = (scores.get(f"interval_{end}/{name}") for end in ("low", "high"))
+    return f"{scores[name]:.2%}" + ("" if low is None or high is None else f" ({low:.2%} to {high:.2%})")
+
+
+def _address(path: str) -> str:
+    return f"get-artifact?path={quote(path, safe='')}&run_uuid={RUN}"
+
+
+def _code(text: str) -> str:
+    """Shown as it stands, whatever a user called it."""
+    return f"`{text.replace('`', ' ')}`"
