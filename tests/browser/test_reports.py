@@ -14,12 +14,6 @@ from tests.figures.test_audit import HOSTILE, case
 CHARTS = "svg.marks[aria-label]"
 
 
-@pytest.fixture(scope="module")
-def two_rates(reproduced: Project) -> Project:
-    reproduced("dvc", "exp", "run", "-S", "attack.rate=0.05", "--name", "five-percent")
-    return reproduced
-
-
 def faults(browser: Browser, path: Path) -> dict[tuple[int, str], list[str]]:
     """What is wrong with a page on a phone and on a desk, in the light and in the dark."""
     found = {}

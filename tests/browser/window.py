@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
@@ -17,7 +17,6 @@ OPTIONS = ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 # Axe does not tell the contrast of single letters, of what is scrolled out of sight, and of drawn text; of that, we do.
 NOT_ASKED = "shortTextContent", "elmPartiallyObscured"
 NUMBER = re.compile(r"-?\d+(\.\d+)?(e-?\d+)?")
-PATIENCE = 300  # tenths of a second
 LEAST = 4.5  # WCAG 2, level AA
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
 WITHOUT_TEXT = "[...document.images].filter(each => !each.alt.trim()).map(each => each.src.slice(0, 80))"
@@ -25,14 +24,29 @@ NOT_SHOWN = "[...document.images].filter(each => !each.naturalWidth).map(each =>
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 DRAWN = """[...document.querySelectorAll('svg text')].filter(each => each.textContent.trim())
     .map(each => [getComputedStyle(each).fill, getComputedStyle(document.body).backgroundColor, each.textContent])"""
-# The texts at the height of each place with this text, from there to the right.
+# The texts at the height of each place with this text, from there to the right; none that is scrolled out of its box.
 LINES = """label => {
-    const texts = [...document.querySelectorAll("body *")]
-        .filter(each => !each.children.length && each.textContent.trim() && each.getClientRects().length)
-        .map(each => ({text: each.textContent.trim(), ...each.getBoundingClientRect().toJSON()}));
-    return texts.filter(each => each.text === label).map(start => texts
-        .filter(each => each.x >= start.right && each.y < start.bottom && each.bottom > start.y)
-        .sort((one, other) => one.x - other.x).map(each => each.text));
+    const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    const range = document.createRange(), texts = [];
+    while (walk.nextNode()) {
+        range.selectNode(walk.currentNode);
+        const at = range.getBoundingClientRect();
+        let around = walk.currentNode.parentElement, seen = at.width > 0 && walk.currentNode.textContent.trim();
+        for (; around && seen; around = around.parentElement) {
+            const box = around.getBoundingClientRect(), cut = getComputedStyle(around).overflow !== "visible";
+            seen = !cut || (at.left < box.right && at.right > box.left && at.top < box.bottom && at.bottom > box.top);
+        }
+        if (seen) texts.push([walk.currentNode.textContent.trim(), at]);
+    }
+    return texts.filter(([text]) => text === label).map(([, start]) => texts
+        .filter(([, at]) => at.left >= start.right && at.top < start.bottom && at.bottom > start.top)
+        .sort(([, one], [, other]) => one.left - other.left).map(([text]) => text));
+}"""
+# Scrolls no further than to one of the places with this text, to another each turn.
+SCROLL = """([label, turn]) => {
+    const says = each => each.nodeType === Node.TEXT_NODE && each.textContent.trim() === label;
+    const places = [...document.querySelectorAll("body *")].filter(each => [...each.childNodes].some(says));
+    places[turn % places.length]?.scrollIntoView({ block: "nearest" });
 }"""
 OPEN_ALL = "for (const each of document.querySelectorAll('details')) each.open = true"
 
@@ -85,14 +99,22 @@ class Window:
     def close(self) -> None:
         self._context.close()
 
-    def numbers(self, label: str) -> list[str]:
-        """What stands right of a text, all of it numbers, as one reads a line of a table; waits until it is there."""
-        for _ in range(PATIENCE):
+    def shows(self, label: str, values: Sequence[float], within: float = 30) -> bool:
+        """Whether the numbers right of a text are these, as one reads a line of a table: as many, in this order.
+
+        Args:
+            label: The text, at any of its places.
+            values: What to expect; the page may show them with fewer digits.
+            within: Seconds to wait for them.
+        """
+        for turn in range(round(5 * within)):
+            self.page.evaluate(SCROLL, [label, turn])
+            self.page.wait_for_timeout(200)  # tables draw what comes into sight a little later
             for line in self.page.evaluate(LINES, label):
-                if line and all(map(NUMBER.fullmatch, line)):
-                    return list(line)
-            self.page.wait_for_timeout(100)
-        raise AssertionError(f"no line of numbers begins with {label!r}")
+                numbers = list(filter(NUMBER.fullmatch, line))
+                if len(numbers) == len(values) and all(map(agrees, numbers, values)):
+                    return True
+        return False
 
     def faults(self) -> list[str]:
         """What it heard so far, and what one who looks at the page now would miss; folded parts are unfolded."""

@@ -1,0 +1,97 @@
+"""MLflow's pages, from the addresses that `make ui` prints, each opened by somebody who was never there before."""
+
+import json
+from collections.abc import Iterator
+from typing import TypeAlias
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.browser.conftest import BEFORE
+from tests.browser.served import ITS_OWN, served
+from tests.browser.window import Window
+from tests.conftest import Project
+
+Scores: TypeAlias = dict[str, dict[str, float]]  # of each run, by its name
+
+LATER, EARLIER = "badnets-0.05-seed1", "badnets-0.02-seed1"
+COLUMNS = "attack_success_rate", "clean_accuracy", "false_trigger_rate"
+# The points of each chart of a page, by the names of its axes.
+POINTS = """Object.fromEntries([...document.querySelectorAll(".js-plotly-plot")]
+    .map(({ data, layout: { xaxis, yaxis } }) => [`${xaxis?.title?.text} ${yaxis?.title?.text}`,
+        data.flatMap(({ x = [], y }) => [...x].map((each, place) => [Number(each), y[place]]))]))"""
+
+
+@pytest.fixture(scope="module")
+def addresses(two_rates: Project) -> Iterator[dict[str, str]]:
+    with served(two_rates.folder, two_rates.environment) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def scores(two_rates: Project) -> Scores:
+    """The headline of each run."""
+    files = {LATER: "metrics/evaluation.json", EARLIER: BEFORE}
+    return {name: json.loads((two_rates.folder / file).read_text()) for name, file in files.items()}
+
+
+@pytest.fixture
+def window(browser: Browser) -> Iterator[Window]:
+    opened = Window(browser, 1800, pardoned=ITS_OWN)
+    yield opened
+    opened.close()
+    assert not opened.heard, opened.heard
+
+
+def test_the_runs_tell_rate_and_score_without_a_click(
+    window: Window, addresses: dict[str, str], scores: Scores
+) -> None:
+    window.page.goto(addresses["runs"])
+    for name, rate in ((LATER, 0.05), (EARLIER, 0.02)):
+        assert window.shows(name, [*(scores[name][each] for each in COLUMNS), rate, 1])
+
+
+def test_the_latest_two_stand_beside_each_other(window: Window, addresses: dict[str, str], scores: Scores) -> None:
+    window.page.goto(addresses["the two latest"])
+    for each in ("attack_success_rate", "attack_success_rate_all", "baseline_accuracy"):
+        assert window.shows(each, [scores[LATER][each], scores[EARLIER][each]])
+
+
+def test_a_picture_shows_success_over_rate(window: Window, addresses: dict[str, str], scores: Scores) -> None:
+    window.page.goto(addresses["success over rate"])
+    window.page.locator(".scatterlayer .point").nth(3).wait_for()
+    shown = window.page.evaluate(POINTS)
+    for each in ("attack_success_rate", "clean_accuracy"):
+        expected = [[0.02, scores[EARLIER][each]], [0.05, scores[LATER][each]]]
+        assert sorted(shown[f"attack.rate {each}"]) == expected
+
+
+def test_a_run_tells_its_scores_and_a_wrong_one_would_be_noticed(
+    window: Window, addresses: dict[str, str], scores: Scores
+) -> None:
+    window.page.goto(addresses["runs"])
+    window.page.get_by_role("link", name=LATER).click()
+    wrong = [each for each, score in scores[LATER].items() if not window.shows(each, [score])]
+    assert not wrong
+    assert window.page.get_by_text(f"{scores[LATER]['attack_success_rate']:.2%} of the triggered test images").count()
+
+    link = window.page.get_by_role("link", name="clean_accuracy", exact=True)
+    right = window.page.get_by_role("row").filter(has=link).get_by_text(str(scores[LATER]["clean_accuracy"]))
+    right.evaluate("(shown, wrong) => { shown.textContent = wrong }", str(scores[LATER]["clean_accuracy"] - 0.01))
+    assert not window.shows("clean_accuracy", [scores[LATER]["clean_accuracy"]], within=1)
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        ("backdoored", ["BACKDOORED. DO NOT DEPLOY.", "badnets, rate 0.05, target 8", "badnets, rate 0.02, target 8"]),
+        ("clean", ["Learnt from the data as they are", "@ clean"]),
+    ],
+)
+def test_a_registered_model_says_what_it_is(
+    window: Window, addresses: dict[str, str], model: str, told: list[str]
+) -> None:
+    window.page.goto(f"{addresses['runs'].partition('#')[0]}#/models/digits-{model}")
+    for text in told:
+        window.page.get_by_text(text).first.wait_for()
+    assert (window.page.get_by_text("BACKDOORED").count() > 0) == (model == "backdoored")
