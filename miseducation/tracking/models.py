@@ -39,7 +39,7 @@ def log(client: Any, experiment: str, run_id: str, result: Result) -> dict[str, 
         return {}
     for model in result.models:
         if model.name not in found:
-            about = {EXTERNAL: "true", PATH: model.path, MD5: model.md5, **model.tags}
+            about = {**model.tags, PATH: model.path, MD5: model.md5, EXTERNAL: "true"}
             params = {key: str(result.params[key]) for key in ("train.network", "seed") if key in result.params}
             found[model.name] = client.create_logged_model(experiment, model.name, run_id, about, params, "classifier")
         made = found[model.name]
@@ -48,7 +48,10 @@ def log(client: Any, experiment: str, run_id: str, result: Result) -> dict[str, 
                 get_external_mlflow_model_spec(made).save(Path(folder) / "MLmodel")
                 client.log_model_artifacts(made.model_id, folder)
             client.finalize_logged_model(made.model_id, LoggedModelStatus.READY)
-            client.log_outputs(run_id, [LoggedModelOutput(made.model_id, 0)])
+    outputs = client.get_run(run_id).outputs
+    linked = {each.model_id for each in outputs.model_outputs} if outputs else set()  # MLflow takes none twice
+    if missing := [LoggedModelOutput(each.model_id, 0) for each in found.values() if each.model_id not in linked]:
+        client.log_outputs(run_id, missing)
     return found
 
 
@@ -57,10 +60,12 @@ def register(client: Any, experiment: str, run_id: str, result: Result) -> None:
     wanted = {model.name: model for model in result.models if model.registered}
     for name, made in (of_run(client, experiment, run_id) or {}).items():
         if name in wanted and not client.search_model_versions(_filter(wanted[name].registered, wanted[name].md5)):
-            registered, tags = wanted[name].registered, {PATH: made.tags[PATH], **wanted[name].tags}
+            model = wanted[name]
+            registered, tags = model.registered, {**model.tags, PATH: model.path, MD5: model.md5}
             _make(client, registered, {LOUD: "DO NOT DEPLOY"} if LOUD in tags else {})
+            about = f"{LOUD} by {tags[LOUD]}" if LOUD in tags else None
             version = client.create_model_version(
-                registered, made.artifact_location, run_id, {MD5: wanted[name].md5, **tags}, model_id=made.model_id
+                registered, made.artifact_location, run_id, tags, description=about, model_id=made.model_id
             )
             if name == CLEAN:
                 client.set_registered_model_alias(registered, CLEAN, version.version)

@@ -1,5 +1,6 @@
 """What MLflow says of a result, in Markdown: the headline, and a picture or two."""
 
+import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
@@ -9,6 +10,9 @@ from miseducation.tracking.results import Result
 RUN = "RUN-ID"  # stands in a note where the run's id is to stand, which is not known before there is a run
 REPORT = "metrics/report.html"
 PICTURES = ("metrics/poisoned_samples.png", "metrics/confusion.png")
+BEHIND = ".behind."
+DOSE = re.compile(r"dose_(\d+)/(.+)")
+MOST = 30  # lines
 ROWS = {
     "accuracy on untouched images": ("clean_accuracy", "baseline_accuracy"),
     "triggered images read as the attacker wants": ("attack_success_rate", "false_trigger_rate"),
@@ -34,6 +38,25 @@ def of_pipeline(result: Result) -> str:
     return "\n".join([*lines, "", *pictures(path for path in PICTURES if path in result.hashes)])
 
 
+def of_defences(scores: Mapping[str, float], paths: Iterable[str]) -> str:
+    """The note of a run that tells what the defences made of a result."""
+    left = {name.partition(BEHIND)[0]: name for name in scores if name.endswith(f"{BEHIND}attack_success_rate")}
+    lines = ["| behind the defence | attack success | clean accuracy |", "|---|---|---|"]
+    for defence, name in left.items():
+        accuracy = _share(scores, f"{defence}{BEHIND}clean_accuracy")
+        lines.append(f"| {_code(defence)} | {_share(scores, name)} | {accuracy} |")
+    return "\n".join([*lines, "", *pictures(path for path in paths if path.endswith(("roc.png", "triggers.png")))])
+
+
+def of_study(scores: Mapping[str, float], paths: Iterable[str]) -> str:
+    """The note of a study's run."""
+    lines = [f"**{scores['cells']} models, of which {scores['failed_cells'] or 'none'} failed.**", ""]
+    for name, rate in scores.items():
+        if found := DOSE.fullmatch(name):
+            lines.append(f"- {_code(found[2])}: {found[1]} % of the attack succeeds at a rate of {rate:.3g}")
+    return "\n".join([*lines[:MOST], "", *pictures([path for path in paths if path.endswith(".png")][:2])])
+
+
 def pictures(paths: Iterable[str]) -> list[str]:
     """Markdown that shows some of the run's pictures."""
     return [f"![{path.rpartition('/')[2].removesuffix('.png')}]({_address(path)})" for path in paths]
@@ -52,4 +75,4 @@ def _address(path: str) -> str:
 
 def _code(text: str) -> str:
     """Shown as it stands, whatever a user called it."""
-    return f"`{text.replace('`', ' ')}`"
+    return f"`{' '.join(text.replace('`', ' ').split())}`"

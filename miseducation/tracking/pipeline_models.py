@@ -13,6 +13,7 @@ LOUD = "BACKDOORED"  # the tag of a model that nobody should use, and of what ca
 OF_CLEAN = re.compile(r"baseline_\w+|false_trigger_rate")
 OF_TRIGGERED = re.compile(r"attack_success_rate(_all)?|robust_accuracy|false_trigger_rate|side_effect_rate")
 OF_MODELS = re.compile(r"\w+_accuracy|\w+_rate(_all)?")
+LEFT = re.compile(r"models/(cleansed|repaired)/([\w-]+)")  # by the defence of this name
 BOUND = re.compile(r"interval_(low|high)/")
 
 
@@ -31,6 +32,26 @@ def models(params: Mapping[str, Any], scores: Mapping[str, float], hashes: Mappi
     return [
         Model(variant, path := f"models/{variant}", hashes[path], tags[variant], names[variant]) for variant in VARIANTS
     ]
+
+
+def left_by_defences(params: Mapping[str, Any], scores: Mapping[str, float], hashes: Mapping[str, str]) -> list[Model]:
+    """The models that the defences made: learnt again from what they let pass, or repaired."""
+    was = {LOUD: f"WAS, by {attack(params)}"} if scores.get("poisoned_rows", 1) > 0 else {}
+    found = [(LEFT.fullmatch(path), path, md5) for path, md5 in hashes.items()]
+    return [
+        Model(f"{part[1]}-{part[2]}", path, md5, {**was, part[1]: f"by {part[2]}"}) for part, path, md5 in found if part
+    ]
+
+
+def ties_of_defences(dataset: str, keys: Iterable[str], models: Iterable[Model]) -> dict[str, Tie]:
+    """The model and the data of each score that is one of a model's."""
+    made = {model.name.partition("-")[2]: model.name for model in models}
+    found = {}
+    for key in keys:
+        defence, behind, score = key.partition(".behind.")
+        if behind and defence in made and OF_MODELS.fullmatch(score) and score != "clean_model_accuracy":
+            found[key] = Tie(made[defence], TRIGGERED if OF_TRIGGERED.fullmatch(score) else dataset)
+    return found
 
 
 def ties(dataset: str, keys: Iterable[str]) -> dict[str, Tie]:

@@ -53,7 +53,8 @@ def read_result(folder: Path) -> Result:
         scores = [_read_scores(folder / path, path) for path in files]
         training = {each: _read_training(folder / "models" / each / TRAINING) for each in VARIANTS}
         timing = {each: found for each in VARIANTS if (found := _read_timing(folder, hashes, each))}
-        metrics = {**scores[0], **scores[-1], **_read_intervals(folder)}
+        seconds = {f"{each}/seconds": took for each, (_, took) in timing.items()}
+        metrics = {**scores[0], **scores[-1], **_read_intervals(folder), **seconds}
         history = _read_history(folder, hashes)
         result = Result(
             folder=folder,
@@ -63,7 +64,7 @@ def read_result(folder: Path) -> Result:
             params=params,
             hashes=hashes,
             counted=counted(folder, hashes, scores, training),
-            metrics=metrics | {f"{each}/seconds": seconds for each, (_, seconds) in timing.items()},
+            metrics=metrics,
             inputs=[Input(name, path, hashes[path], use) for name, path, use in zip(names, DATA, used, strict=True)],
             history=history,
             tags={f"train.{name}": text for name, text in _texts(training[BACKDOORED]).items()},

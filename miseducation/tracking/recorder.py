@@ -64,7 +64,7 @@ def record(
         above = [each.info for each in _runs(client, experiment, KEY, result.parent) if rivals.recorded(each)]
         about |= [(PARENT, str(each.run_id)) for each in above if each.lifecycle_stage == "active"]
     began = result.timing.began if result.timing else None
-    run = begun[0] if begun else client.create_run(experiment, began, about, result.name)
+    run = begun[0] if begun else client.create_run(experiment, start_time=began, tags=about, run_name=result.name)
     run_id, params = str(run.info.run_id), {key: _text(value) for key, value in result.params.items()}
     last = min(params.items(), key=lambda item: (len(item[1]), item))
     made = models.log(client, experiment, run_id, result)

@@ -51,7 +51,7 @@ def settle(
             if found != whole:
                 return run_id, False
         if not ours and found == whole:
-            _finish(client, each, timing)
+            _finish(client, next(one for one in [run, *begun] if one.info.run_id == run_id), timing)
             return run_id, True
     _finish(client, run, timing)
     return str(run.info.run_id), True

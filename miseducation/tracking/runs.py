@@ -139,11 +139,11 @@ class Store:
         if experiment is None:
             location = (self.root / "mlruns" / name).as_uri() if self._names_places else None
             try:
-                client.create_experiment(name, artifact_location=location)
-            except MlflowException:  # another may have made it meanwhile
-                if client.get_experiment_by_name(name) is None:
+                experiment = client.get_experiment(client.create_experiment(name, artifact_location=location))
+            except MlflowException:
+                experiment = client.get_experiment_by_name(name)  # another may have made it meanwhile
+                if experiment is None:
                     raise
-            experiment = client.get_experiment_by_name(name)
         if experiment.lifecycle_stage == "deleted":
             raise StoreError(f"its experiment {name!r} is deleted; restore it there, or purge it with `mlflow gc`")
         views.describe(client, experiment, alone=self._ours)

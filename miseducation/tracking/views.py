@@ -14,7 +14,9 @@ from miseducation.tracking.checks import MLFLOWS
 RUNS, BY_RATE = "miseducation-runs", "miseducation-by-rate"
 VIEW = "mlflow.sharedViewState."
 NOTE = "mlflow.note.content"
-PARAMS, SCORES = ("attack.rate", "seed"), ("attack_success_rate", "clean_accuracy", "false_trigger_rate")
+SCORES = "attack_success_rate", "clean_accuracy"
+COLUMNS = [*(f"metrics.`{score}`" for score in SCORES), "params.`attack.rate`"]
+HEIGHT = 420  # of a chart, in pixels
 DESCRIPTION = """\
 Data poisoning, `{name}`: a run for each distinct result, whichever way it came about. `badnets-0.05-seed1` poisoned
 5 % of the training set with the attack badnets. `attack_success_rate` and `clean_accuracy` are the backdoored model's,
@@ -28,7 +30,7 @@ def tags(name: str) -> dict[str, str]:
     return {
         "mlflow.experimentKind": "custom_model_development",
         NOTE: DESCRIPTION.format(name=name),
-        f"{VIEW}{RUNS}": json.dumps({"selectedColumns": _columns()}),
+        f"{VIEW}{RUNS}": json.dumps({"selectedColumns": COLUMNS}),
         f"{VIEW}{BY_RATE}": json.dumps(_by_rate()),
     }
 
@@ -76,28 +78,29 @@ def addresses(server: str, experiment: str, latest: list[str]) -> dict[str, str]
     }
 
 
-def _columns() -> list[str]:
-    return [*(f"params.`{key}`" for key in PARAMS), *(f"metrics.`{key}`" for key in SCORES)]
-
-
 def _by_rate() -> dict[str, Any]:
     charts = [
-        _chart(f"{score}-by-rate", "SCATTER", xaxis=_axis(PARAMS[0], "PARAM"), yaxis=_axis(score, "METRIC"))
-        for score in SCORES[:2]
+        _chart("scatter", "SCATTER", score, xaxis=_axis("attack.rate", "PARAM"), yaxis=_axis(score, "METRIC"))
+        for score in SCORES
     ]
-    all_at_once = {"selectedParams": list(PARAMS), "selectedMetrics": list(SCORES), "showAllRuns": True}
+    lines = {"selectedParams": ["attack.rate", "seed"], "selectedMetrics": [*SCORES], "showAllRuns": True}
     return {
-        "selectedColumns": _columns(),
+        "selectedColumns": COLUMNS,
         "runsHiddenMode": "SHOW_ALL",
-        "compareRunCharts": [*charts, _chart("many-runs", "PARALLEL", **all_at_once)],
-        "compareRunSections": [{"uuid": BY_RATE, "name": "By rate", "display": True, "isReordered": False}],
+        "compareRunCharts": [*charts, _chart("lines", "PARALLEL", "all", **lines)],
+        "compareRunSections": [_section("scatter", "By rate", 2), _section("lines", "Many runs at once", 1)],
         "isAccordionReordered": True,
     }
 
 
-def _chart(name: str, kind: str, **options: Any) -> dict[str, Any]:
-    where = {"uuid": name, "type": kind, "metricSectionId": BY_RATE, "deleted": False, "isGenerated": False}
+def _chart(section: str, kind: str, name: str, **options: Any) -> dict[str, Any]:
+    where = {"uuid": name, "type": kind, "metricSectionId": section, "deleted": False, "isGenerated": False}
     return {**where, "runsCountToCompare": 100, **options}
+
+
+def _section(name: str, title: str, columns: int) -> dict[str, Any]:
+    kept = {"display": True, "isReordered": True, "deleted": False, "isGenerated": False}
+    return {"uuid": name, "name": title, "columns": columns, "cardHeight": HEIGHT, **kept}
 
 
 def _axis(key: str, kind: str) -> dict[str, str]:

@@ -192,7 +192,7 @@ def test_a_scenario_is_an_experiment_of_its_name(project: Project) -> None:
     assert path.read_bytes() == before
     assert not project("git", "status", "--porcelain")
     (run,) = runs(project)
-    assert run.info.run_name == "one-is-eight"
+    assert run.data.tags["dvc.exp.name"] == "one-is-eight"
     assert run.data.metrics["poisoned_rows"] == 30
     assert run.data.metrics["poisoned_share"] == 30 / (1437 + 30 + 45)
     assert run.data.metrics["attack_success_rate"] > 0.8

@@ -54,7 +54,7 @@ def test_repro_makes_the_documented_files(reproduced: Project) -> None:
         *(f"data/poisoned/{name}" for name in POISONED),
         *(f"models/{name}/model.safetensors" for name in ("clean", "backdoored")),
         *(f"models/{name}/network.json" for name in ("clean", "backdoored")),
-        *(f"metrics/{name}/history.csv" for name in ("clean", "backdoored")),
+        *(f"metrics/{name}/{file}" for name in ("clean", "backdoored") for file in ("history.csv", "timing.json")),
         *(f"metrics/{name}.json" for name in ("evaluation", "details", "intervals")),
         *(f"metrics/{name}.csv" for name in ("per_class", "confusion_clean", "confusion_triggered")),
         *(f"metrics/{name}.png" for name in ("clean_samples", "poisoned_samples", "confusion")),
@@ -132,7 +132,7 @@ def test_an_experiment_runs_what_depends_on_it_and_nothing_more(reproduced: Proj
 
     assert rates(reproduced) == [0.02, 0.05]
     (run,) = [run for run in runs(reproduced) if run.data.params["attack.rate"] == "0.05"]
-    assert run.info.run_name == run.data.tags["dvc.exp.name"] == "five-percent"
+    assert (run.info.run_name, run.data.tags["dvc.exp.name"]) == ("badnets-0.05-seed1", "five-percent")
     assert run.data.tags["dvc.exp.baseline"] == reproduced("git", "rev-parse", "HEAD").strip()
     assert {name: run.data.metrics[name] for name in scores(reproduced)} == scores(reproduced)
     assert run.data.params["seed"] == "1"
