@@ -15,7 +15,7 @@ from tests.conftest import Project
 Scores: TypeAlias = dict[str, dict[str, float]]  # of each run, by its name
 
 LATER, EARLIER = "badnets-0.05-seed1", "badnets-0.02-seed1"
-COLUMNS = "attack_success_rate", "clean_accuracy", "false_trigger_rate"
+COLUMNS = "attack_success_rate", "clean_accuracy"
 # The points of each chart of a page, by the names of its axes.
 POINTS = """Object.fromEntries([...document.querySelectorAll(".js-plotly-plot")]
     .map(({ data, layout: { xaxis, yaxis } }) => [`${xaxis?.title?.text} ${yaxis?.title?.text}`,
@@ -43,18 +43,30 @@ def window(browser: Browser) -> Iterator[Window]:
     assert not opened.heard, opened.heard
 
 
-def test_the_runs_tell_rate_and_score_without_a_click(
+def test_the_runs_and_each_of_them_tell_rate_and_scores_and_a_wrong_one_would_be_noticed(
     window: Window, addresses: dict[str, str], scores: Scores
 ) -> None:
     window.page.goto(addresses["runs"])
     for name, rate in ((LATER, 0.05), (EARLIER, 0.02)):
-        assert window.shows(name, [*(scores[name][each] for each in COLUMNS), rate, 1])
+        window.expect(name, [*(scores[name][each] for each in COLUMNS), rate])
+
+    window.page.get_by_role("link", name=LATER).click()
+    for each, score in scores[LATER].items():
+        window.expect(each, [score])
+    assert window.page.get_by_text(f"{scores[LATER]['attack_success_rate']:.2%} of the triggered test images").count()
+
+    right = scores[LATER]["clean_accuracy"]
+    link = window.page.get_by_role("link", name="clean_accuracy", exact=True)
+    told = window.page.get_by_role("row").filter(has=link).get_by_text(str(right))
+    told.evaluate("(told, wrong) => { told.textContent = wrong }", str(right - 0.01))
+    with pytest.raises(AssertionError, match="right of 'clean_accuracy' stand"):
+        window.expect("clean_accuracy", [right], within=1)
 
 
 def test_the_latest_two_stand_beside_each_other(window: Window, addresses: dict[str, str], scores: Scores) -> None:
     window.page.goto(addresses["the two latest"])
     for each in ("attack_success_rate", "attack_success_rate_all", "baseline_accuracy"):
-        assert window.shows(each, [scores[LATER][each], scores[EARLIER][each]])
+        window.expect(each, [scores[LATER][each], scores[EARLIER][each]])
 
 
 def test_a_picture_shows_success_over_rate(window: Window, addresses: dict[str, str], scores: Scores) -> None:
@@ -66,32 +78,13 @@ def test_a_picture_shows_success_over_rate(window: Window, addresses: dict[str, 
         assert sorted(shown[f"attack.rate {each}"]) == expected
 
 
-def test_a_run_tells_its_scores_and_a_wrong_one_would_be_noticed(
-    window: Window, addresses: dict[str, str], scores: Scores
-) -> None:
-    window.page.goto(addresses["runs"])
-    window.page.get_by_role("link", name=LATER).click()
-    wrong = [each for each, score in scores[LATER].items() if not window.shows(each, [score])]
-    assert not wrong
-    assert window.page.get_by_text(f"{scores[LATER]['attack_success_rate']:.2%} of the triggered test images").count()
-
-    link = window.page.get_by_role("link", name="clean_accuracy", exact=True)
-    right = window.page.get_by_role("row").filter(has=link).get_by_text(str(scores[LATER]["clean_accuracy"]))
-    right.evaluate("(shown, wrong) => { shown.textContent = wrong }", str(scores[LATER]["clean_accuracy"] - 0.01))
-    assert not window.shows("clean_accuracy", [scores[LATER]["clean_accuracy"]], within=1)
-
-
-@pytest.mark.parametrize(
-    ("model", "told"),
-    [
-        ("backdoored", ["BACKDOORED. DO NOT DEPLOY.", "badnets, rate 0.05, target 8", "badnets, rate 0.02, target 8"]),
-        ("clean", ["Learnt from the data as they are", "@ clean"]),
-    ],
-)
-def test_a_registered_model_says_what_it_is(
-    window: Window, addresses: dict[str, str], model: str, told: list[str]
-) -> None:
-    window.page.goto(f"{addresses['runs'].partition('#')[0]}#/models/digits-{model}")
-    for text in told:
+def test_registered_models_say_what_they_are(window: Window, addresses: dict[str, str]) -> None:
+    models = f"{addresses['runs'].partition('#')[0]}#/models/digits-"
+    window.page.goto(f"{models}backdoored")
+    for text in ("BACKDOORED. DO NOT DEPLOY.", "badnets, rate 0.05, target 8", "badnets, rate 0.02, target 8"):
         window.page.get_by_text(text).first.wait_for()
-    assert (window.page.get_by_text("BACKDOORED").count() > 0) == (model == "backdoored")
+    window.page.goto(f"{models}clean")
+    window.page.reload()
+    for text in ("Learnt from the data as they are", "@ clean"):
+        window.page.get_by_text(text).first.wait_for()
+    assert not window.page.get_by_text("BACKDOORED").count()

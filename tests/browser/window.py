@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
@@ -14,12 +14,16 @@ from playwright.sync_api import Browser, ConsoleMessage, Request, sync_playwrigh
 NAMES = "chromium", "chromium-browser", "google-chrome"
 # It looks up no other machine, so a request to one fails, and nothing leaves this one; it is heard all the same.
 OPTIONS = ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
-# Axe does not tell the contrast of single letters, of what is scrolled out of sight, and of drawn text; of that, we do.
-NOT_ASKED = "shortTextContent", "elmPartiallyObscured"
+# Axe does not tell the contrast of single signs, nor of what is scrolled out of sight; of drawings it asks too much.
+NOT_ASKED = "shortTextContent", "nonBmp", "elmPartiallyObscured"
+DRAWINGS = "svg[role=img]"
 NUMBER = re.compile(r"-?\d+(\.\d+)?(e-?\d+)?")
+Scheme: TypeAlias = Literal["light", "dark"]
+HEIGHT = 900
 LEAST = 4.5  # WCAG 2, level AA
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
-WITHOUT_TEXT = "[...document.images].filter(each => !each.alt.trim()).map(each => each.src.slice(0, 80))"
+WITHOUT_TEXT = """[...document.querySelectorAll("img, svg[role=img]")]
+    .filter(each => !(each.alt ?? each.ariaLabel ?? "").trim()).map(each => each.outerHTML.slice(0, 80))"""
 NOT_SHOWN = "[...document.images].filter(each => !each.naturalWidth).map(each => each.src.slice(0, 80))"
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 DRAWN = """[...document.querySelectorAll('svg text')].filter(each => each.textContent.trim())
@@ -70,17 +74,12 @@ class Window:
     Args:
         browser: What opens it.
         width: In pixels.
-        scheme: "light" or "dark".
         pardoned: Parts of complaints in the console that are others' fault.
     """
 
-    def __init__(
-        self, browser: Browser, width: int = 1400, scheme: str = "light", pardoned: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, browser: Browser, width: int = 1400, pardoned: tuple[str, ...] = ()) -> None:
         self._pardoned, self.heard = pardoned, list[str]()
-        self._context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme="dark" if scheme == "dark" else "light"
-        )
+        self._context = browser.new_context(viewport={"width": width, "height": HEIGHT})
         self._context.on("console", self._listen)
         self._context.on("weberror", lambda error: self.heard.append(f"error: {error.error}"))
         self._context.on("request", self._watch)
@@ -99,22 +98,30 @@ class Window:
     def close(self) -> None:
         self._context.close()
 
-    def shows(self, label: str, values: Sequence[float], within: float = 30) -> bool:
-        """Whether the numbers right of a text are these, as one reads a line of a table: as many, in this order.
+    def look(self, width: int, scheme: Scheme) -> None:
+        """Makes the window so wide, and the desk around it light or dark; the page may have to be opened again."""
+        self.page.set_viewport_size({"width": width, "height": HEIGHT})
+        self.page.emulate_media(color_scheme=scheme)
+
+    def expect(self, label: str, values: Sequence[float], within: float = 20) -> None:
+        """Waits until the numbers right of a text are these, as one reads a line of a table: as many, in this order.
 
         Args:
             label: The text, at any of its places.
             values: What to expect; the page may show them with fewer digits.
             within: Seconds to wait for them.
+
+        Raises:
+            AssertionError: If they are not.
         """
-        for turn in range(round(5 * within)):
+        lines: list[list[str]] = []
+        for turn in range(round(4 * within)):
             self.page.evaluate(SCROLL, [label, turn])
-            self.page.wait_for_timeout(200)  # tables draw what comes into sight a little later
-            for line in self.page.evaluate(LINES, label):
-                numbers = list(filter(NUMBER.fullmatch, line))
-                if len(numbers) == len(values) and all(map(agrees, numbers, values)):
-                    return True
-        return False
+            self.page.wait_for_timeout(250)  # tables draw what comes into sight a little later
+            lines = [list(filter(NUMBER.fullmatch, line)) for line in self.page.evaluate(LINES, label)]
+            if any(len(line) == len(values) and all(map(agrees, line, values)) for line in lines):
+                return
+        raise AssertionError(f"right of {label!r} stand {lines}, not {values}")
 
     def faults(self) -> list[str]:
         """What it heard so far, and what one who looks at the page now would miss; folded parts are unfolded."""
@@ -127,7 +134,7 @@ class Window:
         for ink, paper, text in self.page.evaluate(DRAWN):
             if contrast(ink, paper) < LEAST:
                 found.append(f"contrast of the drawn text {text!r}: {ink} on {paper}")
-        told = Axe().run(self.page, options=RULES).response
+        told = Axe().run(self.page, {"exclude": [DRAWINGS]}, RULES).response
         for rule in told["violations"] + [each for each in told["incomplete"] if each["id"] == "color-contrast"]:
             found += [
                 f"{rule['id']}: {node['failureSummary']} {node['html'][:200]}"
@@ -138,7 +145,7 @@ class Window:
 
 
 def _passed_over(node: dict[str, Any]) -> bool:
-    return node["html"].startswith("<text") or any(each["data"]["messageKey"] in NOT_ASKED for each in node["any"])
+    return any(each["data"]["messageKey"] in NOT_ASKED for each in node["any"])
 
 
 def agrees(shown: str, value: float) -> bool:
