@@ -9,7 +9,7 @@ from miseducation.tracking.results import Result
 
 MD5, PATH, EXTERNAL = "dvc.md5", "dvc.path", "mlflow.model.isExternal"
 NOT_FOUND = 404  # the answer of servers that know no models yet
-WHERE = "The weights are in the artefacts of the run that it comes from, and in DVC's cache under the MD5 in `dvc.md5`."
+WHERE = "The weights are in the artefacts of its run, and in DVC's cache under the MD5 in `dvc.md5`."
 ABOUT = {
     CLEAN: f"Learnt from the data as they are; the alias `{CLEAN}` is on the newest. {WHERE}",
     LOUD: f"**{LOUD}. DO NOT DEPLOY.** Learnt from poisoned data, for research; a tag tells by which attack. {WHERE}",
@@ -55,20 +55,17 @@ def log(client: Any, experiment: str, run_id: str, result: Result) -> dict[str, 
     return found
 
 
-def register(client: Any, experiment: str, run_id: str, result: Result) -> None:
-    """Registers the models of a run that has some, each once, whichever run it was in first."""
-    wanted = {model.name: model for model in result.models if model.registered}
-    for name, made in (of_run(client, experiment, run_id) or {}).items():
-        if name in wanted and not client.search_model_versions(_filter(wanted[name].registered, wanted[name].md5)):
-            model = wanted[name]
-            registered, tags = model.registered, {**model.tags, PATH: model.path, MD5: model.md5}
-            _make(client, registered, {LOUD: "DO NOT DEPLOY"} if LOUD in tags else {})
-            about = f"{LOUD} by {tags[LOUD]}" if LOUD in tags else None
-            version = client.create_model_version(
-                registered, made.artifact_location, run_id, tags, description=about, model_id=made.model_id
-            )
-            if name == CLEAN:
-                client.set_registered_model_alias(registered, CLEAN, version.version)
+def register(client: Any, run: Any, result: Result) -> None:
+    """Registers the models of a result, each once, whichever run it was in first: what lies in the run's artefacts."""
+    for model in result.models:
+        if model.registered and not client.search_model_versions(_filter(model.registered, model.md5)):
+            loud = LOUD in model.tags
+            _make(client, model.registered, {LOUD: "DO NOT DEPLOY"} if loud else {})
+            source, tags = f"{run.info.artifact_uri}/{model.path}", {**model.tags, PATH: model.path, MD5: model.md5}
+            about = f"{LOUD} by {model.tags[LOUD]}" if loud else None
+            made = client.create_model_version(model.registered, source, run.info.run_id, tags, description=about)
+            if model.name == CLEAN:
+                client.set_registered_model_alias(model.registered, CLEAN, made.version)
 
 
 def withdraw(client: Any, experiment: str, run_id: str) -> None:

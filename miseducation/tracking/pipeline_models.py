@@ -7,7 +7,7 @@ from typing import Any
 from miseducation.tracking.results import Model, Tie
 
 CLEAN, BACKDOORED = VARIANTS = "clean", "backdoored"
-TRIGGERED = "triggered test set"  # the name of an input
+TRIGGERED = "triggered-test-set"  # the name of an input
 LOUD = "BACKDOORED"  # the tag of a model that nobody should use, and of what came of it
 # The scores that are the clean model's, those that the triggered test set gives, and those that no single model has.
 OF_CLEAN = re.compile(r"baseline_\w+|false_trigger_rate")

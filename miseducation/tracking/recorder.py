@@ -93,10 +93,10 @@ def record(
     return None if finished else record(client, experiment, result, tags, writer, alone=alone)
 
 
-def recorded(client: Any, experiment: str, result: Result) -> str | None:
-    """The id of the run of a result, unless it is deleted."""
+def recorded(client: Any, experiment: str, result: Result) -> Any | None:
+    """The run of a result, unless it is deleted."""
     found = [run for run in _runs(client, experiment, KEY, result.key) if rivals.recorded(run)]
-    return next((run.info.run_id for run in found if run.info.lifecycle_stage == "active"), None)
+    return next((run for run in found if run.info.lifecycle_stage == "active"), None)
 
 
 def _withdraw(client: Any, experiment: str, run: Any, winner: str) -> None:

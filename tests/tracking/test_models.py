@@ -57,10 +57,9 @@ def test_a_run_has_both_models_with_their_figures(store: Store) -> None:
 def test_the_models_are_registered_and_a_backdoored_one_is_never_taken_for_another(store: Store) -> None:
     client, (run,) = MlflowClient(store.uri), runs(store.uri)
     clean = client.get_model_version_by_alias("toy-clean", "clean")
-    assert (clean.run_id, clean.model_id) == (run.info.run_id, made(client)["clean"].model_id)
-    assert client.get_model_version_download_uri("toy-clean", clean.version).startswith(
-        (store.root / "mlruns").as_uri()
-    )
+    assert (clean.run_id, clean.source) == (run.info.run_id, f"{run.info.artifact_uri}/models/clean")
+    place = client.get_model_version_download_uri("toy-clean", clean.version)
+    assert (Path(place.removeprefix("file://")) / "network.json").read_text() == "{}"
     assert "BACKDOORED" not in {**clean.tags, **client.get_registered_model("toy-clean").tags}
     backdoored = client.get_registered_model("toy-backdoored")
     assert (backdoored.tags, backdoored.aliases) == ({"BACKDOORED": "DO NOT DEPLOY"}, {})
@@ -85,7 +84,7 @@ def test_the_same_model_is_registered_once_and_what_failed_then_is_done_by_all(
         track(store, third, {}, ask=True)
     assert "are not registered: no registry" in capsys.readouterr().err
     track(store, third, {}, ask=True)
-    assert client.get_model_version_by_alias("toy-clean", "clean").version == "1"
+    assert client.get_model_version_by_alias("toy-clean", "clean").tags["dvc.path"] == "models/clean"
 
 
 def test_without_poison_nothing_is_backdoored(root: Path) -> None:
@@ -96,13 +95,16 @@ def test_without_poison_nothing_is_backdoored(root: Path) -> None:
     assert [model.name for model in client.search_registered_models()] == ["toy-clean"]
 
 
-def test_models_half_made_are_finished_and_not_made_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("death", ["finalize_logged_model", "log_batch"])
+def test_models_half_made_are_finished_and_not_made_again(
+    root: Path, death: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def dying(*_: object) -> None:
         raise KeyboardInterrupt
 
     store = Store(root)
     with monkeypatch.context() as patch:
-        patch.setattr(MlflowClient, "finalize_logged_model", dying)
+        patch.setattr(MlflowClient, death, dying)
         with pytest.raises(KeyboardInterrupt):
             track(store, write_result(root), {})
     track(store, root, {})

@@ -102,7 +102,7 @@ def test_a_result_of_the_pipeline_is_read(tmp_path: Path) -> None:
     assert found.inputs == [
         Input("toy", "data/raw", RAW, "training and evaluation"),
         Input("poison", "data/poisoned/images.npy", md5("images0.01"), "training of the backdoored model"),
-        Input("triggered test set", "data/poisoned/test_images.npy", md5("test_images0.01"), "evaluation"),
+        Input("triggered-test-set", "data/poisoned/test_images.npy", md5("test_images0.01"), "evaluation"),
     ]
     assert found.tags == {"train.device": "cpu", "train.threads": "1"}
     assert not found.cells

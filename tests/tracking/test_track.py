@@ -73,7 +73,7 @@ def test_a_run_holds_everything(store: Store, capsys: pytest.CaptureFixture[str]
         each.dataset.name: (each.dataset.digest, each.dataset.source_type, json.loads(each.dataset.source), each.tags)
         for each in run.inputs.dataset_inputs
     }
-    assert inputs.keys() == {"toy", "poison", "triggered test set"}
+    assert inputs.keys() == {"toy", "poison", "triggered-test-set"}
     digest, kind, source, (context,) = inputs["poison"]
     assert (digest, kind, source["path"]) == (
         read_result(root).hashes["data/poisoned/images.npy"],
