@@ -8,6 +8,7 @@ from miseducation.project.foreign import read_table
 from miseducation.project.yaml12 import load_yaml
 from miseducation.tracking import checks, notes, pipeline_models, results
 from miseducation.tracking.checks import MalformedError
+from miseducation.tracking.identity import LATER
 from miseducation.tracking.locks import Stage, flatten, read_lock, read_outputs, read_params
 from miseducation.tracking.pipeline_results import read_result
 from miseducation.tracking.results import IncompleteError, Result
@@ -57,7 +58,7 @@ def read_defences(folder: Path) -> Result:
             name=f"{attack.name}-defences",
             params=attack.params | read_params(stages),
             hashes=attack.hashes | tables,
-            counted=attack.counted | tables,
+            counted=attack.counted | {path: md5 for path, md5 in tables.items() if not LATER.fullmatch(path)},
             metrics=metrics,
             history={},
             models=(left := pipeline_models.left_by_defences(attack.params, attack.metrics, hashes)),

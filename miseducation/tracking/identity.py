@@ -12,7 +12,7 @@ from miseducation.tracking import results
 EVALUATION, DETAILS, TRAINING = "metrics/evaluation.json", "metrics/details.json", "training.json"
 # Outputs that the first versions did not have. They tell of the others, of the clock and of the commit: a result is the
 # same without them.
-LATER = re.compile(rf"{DETAILS}|metrics/(report\.html|examples\.csv|[^/]+/(timing\.json|learnt\.csv|occlusion\.npy))")
+LATER = re.compile(rf"{DETAILS}|metrics/((defences/)?report\.html|looks|[^/]+/(timing\.json|learnt\.csv))")
 COMPUTED = ("device", "precision", "threads", "processes")  # what they wrote of the machine
 
 

@@ -1,13 +1,14 @@
 """The models of a run in MLflow: logged without their files, which DVC and the run's artefacts hold, and registered."""
 
+import json
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from miseducation.tracking.pipeline_models import CLEAN, LOUD
-from miseducation.tracking.results import Result
+from miseducation.tracking.results import Model, Result
 
-MD5, PATH, EXTERNAL = "dvc.md5", "dvc.path", "mlflow.model.isExternal"
+MD5, PATH, EXTERNAL, VERSIONS = "dvc.md5", "dvc.path", "mlflow.model.isExternal", "mlflow.modelVersions"
 NOT_FOUND = 404  # the answer of servers that know no models yet
 WHERE = "The weights are in the artefacts of its run, and in DVC's cache under the MD5 in `dvc.md5`."
 ABOUT = {
@@ -55,34 +56,36 @@ def log(client: Any, experiment: str, run_id: str, result: Result) -> dict[str, 
     return found
 
 
-def register(client: Any, run: Any, result: Result) -> None:
+def register(client: Any, experiment: str, run: Any, result: Result) -> None:
     """Registers the models of a result, each once, whichever run it was in first: what lies in the run's artefacts."""
-    for model in result.models:
-        if model.registered and not client.search_model_versions(_filter(model.registered, model.md5)):
-            loud = LOUD in model.tags
-            _make(client, model.registered, {LOUD: "DO NOT DEPLOY"} if loud else {})
-            source, tags = f"{run.info.artifact_uri}/{model.path}", {**model.tags, PATH: model.path, MD5: model.md5}
-            about = f"{LOUD} by {model.tags[LOUD]}" if loud else None
-            made = client.create_model_version(model.registered, source, run.info.run_id, tags, description=about)
-            if model.name == CLEAN:
-                client.set_registered_model_alias(model.registered, CLEAN, made.version)
+    logged = of_run(client, experiment, run.info.run_id) or {}
+    for model in (model for model in result.models if model.registered):
+        known = client.search_model_versions(f"name = '{model.registered}' AND tags.`{MD5}` = '{model.md5}'")
+        version = known[0].version if known else _new_version(client, run, model)
+        if model.name in logged:  # as MLflow's servers do it
+            told = json.dumps([{"name": model.registered, "version": str(version)}])
+            client.set_logged_model_tags(logged[model.name].model_id, {VERSIONS: told})
+
+
+def _new_version(client: Any, run: Any, model: Model) -> Any:
+    from mlflow.exceptions import MlflowException
+
+    loud = LOUD in model.tags
+    try:
+        about = {LOUD: "DO NOT DEPLOY"} if loud else {}
+        client.create_registered_model(model.registered, about, ABOUT[LOUD if loud else CLEAN])
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    source, tags = f"{run.info.artifact_uri}/{model.path}", {**model.tags, PATH: model.path, MD5: model.md5}
+    told = f"{LOUD} by {model.tags[LOUD]}" if loud else None
+    version = client.create_model_version(model.registered, source, run.info.run_id, tags, description=told).version
+    if model.name == CLEAN:
+        client.set_registered_model_alias(model.registered, CLEAN, version)
+    return version
 
 
 def withdraw(client: Any, experiment: str, run_id: str) -> None:
     """Deletes the models of a run that is no more."""
     for made in (of_run(client, experiment, run_id) or {}).values():
         client.delete_logged_model(made.model_id)
-
-
-def _filter(name: str, md5: str) -> str:
-    return f"name = '{name}' AND tags.`{MD5}` = '{md5}'"
-
-
-def _make(client: Any, name: str, tags: dict[str, str]) -> None:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        client.create_registered_model(name, tags, ABOUT[LOUD if tags else CLEAN])
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise

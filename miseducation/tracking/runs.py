@@ -91,15 +91,15 @@ class Store:
         # MLflow's registry in a folder would write to where we are, which may be a copy that does not last.
         wanted = not self.uri.startswith("file:") and any(model.registered for model in result.models)
         if wanted and (run := recorded(client, experiment, result)):
-            self._register(client, run, result)
+            self._register(client, experiment, run, result)
         return run_id
 
-    def _register(self, client: Any, run: Any, result: Result) -> None:
+    def _register(self, client: Any, experiment: str, run: Any, result: Result) -> None:
         """Registers the models of a run, which is whole without."""
         from mlflow.exceptions import MlflowException
 
         try:
-            models.register(client, run, result)
+            models.register(client, experiment, run, result)
         except MlflowException as error:
             told = self.hide(str(error))[:LONGEST]
             print(f"warning: the models of the run {run.info.run_id} are not registered: {told}", file=sys.stderr)

@@ -36,7 +36,7 @@ def tags(name: str) -> dict[str, str]:
 
 
 def describe(client: Any, experiment: Any, *, alone: bool) -> None:
-    """Gives an experiment what it lacks of its tags; what a user wrote there stays.
+    """Gives an experiment what it lacks of its tags, and our own views as they are now; what a user wrote stays.
 
     Args:
         client: MLflow's.
@@ -45,7 +45,10 @@ def describe(client: Any, experiment: Any, *, alone: bool) -> None:
     """
     from mlflow.entities import ViewType
 
-    missing = {key: value for key, value in tags(experiment.name).items() if key not in experiment.tags}
+    def lacks(key: str, value: str) -> bool:
+        return experiment.tags.get(key) != value if key.startswith(VIEW) else key not in experiment.tags
+
+    missing = {key: value for key, value in tags(experiment.name).items() if lacks(key, value)}
     for key, value in missing.items():
         client.set_experiment_tag(experiment.experiment_id, key, value)
     if missing and alone and (unused := client.get_experiment_by_name(MLFLOWS)):

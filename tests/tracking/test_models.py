@@ -1,5 +1,6 @@
 """The models of a run in MLflow: both, tied to their figures, the backdoored one loudly so, each registered once."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,8 @@ def test_the_models_are_registered_and_a_backdoored_one_is_never_taken_for_anoth
     assert (clean.run_id, clean.source) == (run.info.run_id, f"{run.info.artifact_uri}/models/clean")
     place = client.get_model_version_download_uri("toy-clean", clean.version)
     assert (Path(place.removeprefix("file://")) / "network.json").read_text() == "{}"
+    told = json.loads(made(client)["clean"].tags["mlflow.modelVersions"])
+    assert told == [{"name": "toy-clean", "version": str(clean.version)}], "its page says so"
     assert "BACKDOORED" not in {**clean.tags, **client.get_registered_model("toy-clean").tags}
     backdoored = client.get_registered_model("toy-backdoored")
     assert (backdoored.tags, backdoored.aliases) == ({"BACKDOORED": "DO NOT DEPLOY"}, {})

@@ -28,9 +28,11 @@ def test_an_experiment_says_what_it_is_and_the_unused_one_is_not_shown(root: Pat
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
     assert "Data poisoning, `toy`" in experiment.tags[views.NOTE]
     client.set_experiment_tag(experiment.experiment_id, views.NOTE, "mine")
+    client.set_experiment_tag(experiment.experiment_id, views.VIEW + views.RUNS, "of an older version")
     client.restore_experiment("0")
     track(Store(root), write_result(root, rate=0.05), {})
     assert client.get_experiment_by_name("toy").tags[views.NOTE] == "mine", "what a user wrote stays"
+    assert "attack.rate" in client.get_experiment_by_name("toy").tags[views.VIEW + views.RUNS]
     assert experiments(root) == {"toy", "Default"}, "and what a user restored"
 
 
