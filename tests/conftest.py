@@ -230,6 +230,7 @@ def scores(project: Project) -> dict[str, float]:
 
 
 def results(project: Project) -> dict[str, bytes]:
-    """The bytes of every result file."""
+    """The bytes of every result file, but for the training's, which tell how long it took."""
     files = [path for name in ("data", "models", "metrics") for path in (project.folder / name).rglob("*")]
-    return {str(path.relative_to(project.folder)): path.read_bytes() for path in files if path.is_file()}
+    files = [path for path in files if path.is_file() and path.name != "timing.json"]
+    return {str(path.relative_to(project.folder)): path.read_bytes() for path in files}

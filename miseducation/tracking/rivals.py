@@ -58,8 +58,8 @@ def settle(
 
 
 def _finish(client: Any, run: Any, timing: Timing | None) -> None:
-    end = run.info.start_time + round(1000 * timing.seconds) if timing else None
-    client.set_terminated(run.info.run_id, "FINISHED", end_time=end)
+    end = {"end_time": run.info.start_time + round(1000 * timing.seconds)} if timing else {}
+    client.set_terminated(run.info.run_id, "FINISHED", **end)
 
 
 def _set_once(client: Any, run_id: str, name: str, value: str) -> str:

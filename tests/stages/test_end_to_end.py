@@ -54,7 +54,7 @@ def test_repro_makes_the_documented_files(reproduced: Project) -> None:
         *(f"data/poisoned/{name}" for name in POISONED),
         *(f"models/{name}/model.safetensors" for name in ("clean", "backdoored")),
         *(f"models/{name}/network.json" for name in ("clean", "backdoored")),
-        *(f"metrics/{name}/{file}" for name in ("clean", "backdoored") for file in ("history.csv", "timing.json")),
+        *(f"metrics/{name}/history.csv" for name in ("clean", "backdoored")),
         *(f"metrics/{name}.json" for name in ("evaluation", "details", "intervals")),
         *(f"metrics/{name}.csv" for name in ("per_class", "confusion_clean", "confusion_triggered")),
         *(f"metrics/{name}.png" for name in ("clean_samples", "poisoned_samples", "confusion")),
@@ -135,6 +135,10 @@ def test_an_experiment_runs_what_depends_on_it_and_nothing_more(reproduced: Proj
     assert (run.info.run_name, run.data.tags["dvc.exp.name"]) == ("badnets-0.05-seed1", "five-percent")
     assert run.data.tags["dvc.exp.baseline"] == reproduced("git", "rev-parse", "HEAD").strip()
     assert {name: run.data.metrics[name] for name in scores(reproduced)} == scores(reproduced)
+    seconds = json.loads((folder / "metrics/backdoored/timing.json").read_text())["seconds"]
+    assert run.data.metrics["backdoored/seconds"] == seconds > 0.1
+    assert abs(run.info.end_time - run.info.start_time - 1000 * seconds) < 2, "the training's, not the recording's"
+    assert len(run.outputs.model_outputs) == 2
     assert run.data.params["seed"] == "1"
     assert run.data.params["train.network"] == "cnn"
     computed = json.loads((folder / "models/backdoored/training.json").read_text())
