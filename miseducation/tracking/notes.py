@@ -34,7 +34,7 @@ def of_pipeline(result: Result) -> str:
     when = "" if result.timing is None else f", trained in {result.timing.seconds:.1f} s"
     lines.append(f"\n{_code(pipeline_models.attack(params))}, seed {params['seed']}{when}.")
     if REPORT in result.hashes:
-        page = f"#/experiments/{EXPERIMENT}/runs/{RUN}/artifacts/{REPORT}"
+        page = f"#/experiments/{EXPERIMENT}/runs/{RUN}/artifacts/{REPORT}?workflowType=machine_learning"
         lines.append(f"\n[The whole story]({page}) is the artefact `{REPORT}`.")
     return "\n".join([*lines, "", *pictures(path for path in PICTURES if path in result.hashes)])
 
