@@ -26,7 +26,7 @@ def of_pipeline(result: Result) -> str:
     lines = []
     if {"poisoned_rows", "poisoned_share", "attack_success_rate"} <= scores.keys():
         lines.append(
-            f"**{scores['poisoned_rows']:g} poisoned rows, {scores['poisoned_share']:.2%} of the training set: "
+            f"**{scores['poisoned_rows']:,.0f} poisoned rows, {scores['poisoned_share']:.2%} of the training set: "
             f"{scores['attack_success_rate']:.2%} of the triggered test images are read as the attacker wants.**\n"
         )
     lines += ["| | backdoored model | clean model |", "|---|---|---|"]
