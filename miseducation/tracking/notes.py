@@ -7,7 +7,7 @@ from urllib.parse import quote
 from miseducation.tracking import pipeline_models
 from miseducation.tracking.results import Result
 
-RUN = "RUN-ID"  # stands in a note where the run's id is to stand, which is not known before there is a run
+RUN, EXPERIMENT = "RUN-ID", "EXPERIMENT-ID"  # stand in a note where ids are to stand, which come with the run
 REPORT = "metrics/report.html"
 PICTURES = ("metrics/poisoned_samples.png", "metrics/confusion.png")
 BEHIND = ".behind."
@@ -26,7 +26,7 @@ def of_pipeline(result: Result) -> str:
     lines = []
     if {"poisoned_rows", "poisoned_share", "attack_success_rate"} <= scores.keys():
         lines.append(
-            f"**{scores['poisoned_rows']:g} poisoned rows, {scores['poisoned_share']:.2%} of the training set: "
+            f"**{scores['poisoned_rows']:,.0f} poisoned rows, {scores['poisoned_share']:.2%} of the training set: "
             f"{scores['attack_success_rate']:.2%} of the triggered test images are read as the attacker wants.**\n"
         )
     lines += ["| | backdoored model | clean model |", "|---|---|---|"]
@@ -34,7 +34,8 @@ def of_pipeline(result: Result) -> str:
     when = "" if result.timing is None else f", trained in {result.timing.seconds:.1f} s"
     lines.append(f"\n{_code(pipeline_models.attack(params))}, seed {params['seed']}{when}.")
     if REPORT in result.hashes:
-        lines.append(f"The whole story: [the report]({_address(REPORT)}).")
+        page = f"#/experiments/{EXPERIMENT}/runs/{RUN}/artifacts/{REPORT}?workflowType=machine_learning"
+        lines.append(f"\n[The whole story]({page}) is the artefact `{REPORT}`.")
     return "\n".join([*lines, "", *pictures(path for path in PICTURES if path in result.hashes)])
 
 

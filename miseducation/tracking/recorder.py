@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from miseducation.tracking import models, rivals
-from miseducation.tracking.notes import RUN
+from miseducation.tracking.notes import EXPERIMENT, RUN
 from miseducation.tracking.results import CellResult, Input, Result
 from miseducation.tracking.views import NOTE
 
@@ -69,7 +69,7 @@ def record(
     last = min(params.items(), key=lambda item: (len(item[1]), item))
     made = models.log(client, experiment, run_id, result)
     if result.note:
-        client.set_tag(run_id, NOTE, result.note.replace(RUN, run_id))
+        client.set_tag(run_id, NOTE, result.note.replace(RUN, run_id).replace(EXPERIMENT, experiment))
     _log(client, run, result, {key: value for key, value in params.items() if key != last[0]}, made)
     inputs = [_input(each) for each in result.inputs]
     try:
