@@ -62,8 +62,10 @@ defend: no-scm  ## Would anyone have noticed? All defences on the result that is
 	$(BIN)/dvc repro $(if $(filter-out 0,$(QUICK)),evaluate $(QUICK_ONES:%=pipelines/defences/dvc.yaml:%),pipelines/defences/dvc.yaml)
 	@$(BIN)/python -m miseducation.commands.defences $(if $(filter-out 0,$(QUICK)),$(foreach one,$(QUICK_ONES),$(lastword $(subst @, ,$(one)))))
 
-# DATA=… is a folder of pictures, an .npz file, a folder of .npy files, or a data set's name; WARN_ONLY=1 never fails.
+# DATA=… is a folder of pictures, an .npz file, a folder of .npy files, or a data set's name; TRUSTED=… likewise, known to be clean;
+# WARN_ONLY=1 never fails.
 audit: export AUDIT_DATA := $(DATA)
+audit: export AUDIT_TRUSTED := $(TRUSTED)
 audit: no-scm  ## Is this data set poisoned? make audit DATA=../pictures; without DATA, audit.data of params.yaml
 	$(if $(filter-out poisoned suspicious mislabelled,$(FAIL_ON)),$(error FAIL_ON = $(FAIL_ON); allowed: poisoned, suspicious, mislabelled))@:
 	$(BIN)/dvc repro pipelines/audit/dvc.yaml

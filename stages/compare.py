@@ -8,7 +8,7 @@ from miseducation.check import check_params
 from miseducation.dataset.disk import load_poisoned, load_raw, load_triggered, read_manifest
 from miseducation.defending.section import DefencesSection
 from miseducation.project import command
-from miseducation.project.files import read_json, write_csv
+from miseducation.project.files import read_json, write_csv, write_text
 from miseducation.project.params import read
 from miseducation.scores.detection import Truth
 
@@ -17,17 +17,19 @@ SUSPICIONS, METRICS = Path("data/defences"), Path("metrics/defences")
 
 
 def main() -> None:
-    """Reads what each defence came to; writes `detection.csv`, `models.csv` and pictures to `metrics/defences`."""
+    """Reads what each defence came to; writes tables, pictures and a page to `metrics/defences`."""
     section = read(DefencesSection, "defences")
     methods = {name: read_json(METRICS / "methods" / f"{name}.json") for name in section.names}
 
     from miseducation import networks
     from miseducation.defending import tables
     from miseducation.defending.classwise import Axes
-    from miseducation.figures import defences, pictures
+    from miseducation.figures import defences, pictures, report_defences
 
-    write_csv(METRICS / "detection.csv", tables.detection(methods))
-    write_csv(METRICS / "models.csv", tables.models(methods, read_json(METRICS.parent / "evaluation.json")))
+    detection = tables.detection(methods)
+    models = tables.models(methods, read_json(METRICS.parent / "evaluation.json"))
+    write_csv(METRICS / "detection.csv", detection)
+    write_csv(METRICS / "models.csv", models)
 
     learnt, roles = load_poisoned(RAW, POISONED), read_manifest(POISONED)["role"].to_numpy(str)
     truth = Truth.of(learnt.labels, learnt.true_labels, learnt.poisoned, roles)
@@ -50,6 +52,8 @@ def main() -> None:
     change = np.abs(triggered.images.astype(np.int16) - test.images).mean(axis=(0, 3))
     found = {name: _arrays(name, "mask", "pattern", "anomalies") for name in section.scanners}
     pictures.save(defences.triggers(found, change, learnt.classes), METRICS / "triggers.png")
+    page, roc = (METRICS.parent / "report.html").read_text(encoding="utf-8"), (METRICS / "roc.png").read_bytes()
+    write_text(METRICS / "report.html", report_defences.with_defences(page, detection, models, roc))
 
 
 def _arrays(name: str, *arrays: str) -> list[np.ndarray]:

@@ -8,16 +8,16 @@ import pandas as pd
 from miseducation.check import check_params
 from miseducation.dataset.disk import load_pairs, load_raw, load_triggered, read_manifest
 from miseducation.project import command
-from miseducation.project.files import write_csv, write_json
+from miseducation.project.files import write_array, write_csv, write_json
 from miseducation.project.params import read
-from miseducation.scores import evaluation, visibility
+from miseducation.scores import evaluation, looking, visibility
 from miseducation.training.compute import ComputeSection, set_up
 
 RAW, POISONED, MODELS, METRICS = Path("data/raw"), Path("data/poisoned"), Path("models"), Path("metrics")
 
 
 def main() -> None:
-    """Reads the models and both test sets; writes scores and tables to `metrics`."""
+    """Reads the models and both test sets; writes scores, tables and a look at a few images to `metrics`."""
     device = set_up(read(ComputeSection, "compute"))
 
     from miseducation import networks
@@ -41,11 +41,16 @@ def main() -> None:
         **evaluation.visible(test.images[attackable], triggered.images[attackable]),
         **evaluation.visible(before.images, after.images, "poison_"),
     }
-    write_json(METRICS / "evaluation.json", {name: scores[name] for name in evaluation.HEADLINE})
+    write_json(METRICS / "evaluation.json", {name: scores[name] for name in evaluation.HEADLINE if name in scores})
     details = {name: score for name, score in scores.items() if name not in evaluation.HEADLINE}
     write_json(METRICS / "details.json", details)
     write_json(METRICS / "intervals.json", {name: share.interval for name, share in shares.items()})
     write_csv(METRICS / "per_class.csv", evaluation.per_class(test, triggered, attackable, answers))
+    answering = {variant: network.probabilities for variant, network in models.items()}
+    table, maps = looking.look(test, triggered, attackable, answering)
+    write_csv(METRICS / "looks" / "answers.csv", table)
+    for variant, each in maps.items():
+        write_array(METRICS / "looks" / f"{variant}.npy", each)
     names = np.array(test.classes)
     for name, title in (("untouched", "clean"), ("triggered", "triggered")):
         read_as = pd.DataFrame({"actual": names[test.true_labels], "predicted": names[answers["backdoored", name]]})

@@ -1,4 +1,4 @@
-"""report: draws what the data look like, what the attacker changed, and how the backdoored model reads the test set."""
+"""report: draws what the data look like and what the attack did to the model, and tells it on a page."""
 
 from pathlib import Path
 
@@ -7,15 +7,16 @@ import pandas as pd
 
 from miseducation.check import check_params
 from miseducation.dataset.disk import load_pairs, load_raw, read_manifest
-from miseducation.figures import pictures
+from miseducation.figures import pictures, report, report_result
 from miseducation.project import command
+from miseducation.project.files import write_text
 from miseducation.scores import shares
 
 RAW, POISONED, METRICS = Path("data/raw"), Path("data/poisoned"), Path("metrics")
 
 
 def main() -> None:
-    """Reads `data` and the tables in `metrics`; writes pictures to `metrics`."""
+    """Reads `data` and the tables in `metrics`; writes pictures and `report.html` to `metrics`."""
     train, manifest = load_raw(RAW, "train"), read_manifest(POISONED)
     pictures.save(pictures.sample_grid(train), METRICS / "clean_samples.png")
 
@@ -31,6 +32,9 @@ def main() -> None:
         counts = shares.confusion_matrix(predicted.astype(np.int64), actual.astype(np.int64), len(train.classes))
         matrices[f"backdoored model, {name} test set"] = counts
     pictures.save(pictures.confusion(matrices, train.classes), METRICS / "confusion.png")
+    confusion = (METRICS / "confusion.png").read_bytes()
+    result = report_result.read_result()
+    write_text(METRICS / "report.html", report.page(result, confusion, report_result.find_dose(result)))
 
 
 if __name__ == "__main__":

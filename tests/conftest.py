@@ -1,5 +1,6 @@
 """What the tests share: small data, and real copies of the project to run DVC in."""
 
+import gc
 import json
 import os
 import shutil
@@ -28,6 +29,9 @@ from miseducation.datasets import Fetched
 from miseducation.datasets.digits import Digits
 from miseducation.project.pipelines import pipelines
 
+# Importing makes many objects and no rubbish.
+USUAL = gc.get_threshold()
+gc.set_threshold(100_000)
 # A shell's job in the background ignores Ctrl-C, one by nohup a hang-up; and so would all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -35,7 +39,18 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
+SAID = ".dvc/tmp/said"
 ALL = ["check", "download", "poison", "train@clean", "train@backdoored", "evaluate", "report", "track"]
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays: to look through it again and again would take a quarter of the time."""
+    gc.freeze()
+    gc.set_threshold(*USUAL)
+
+
+def pytest_sessionfinish() -> None:
+    gc.unfreeze()  # or libraries would complain of what is left
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -65,7 +80,7 @@ class Project:
         self._settle(folder)
         copy_project(folder)
         # A demo of seconds instead of minutes: real digits, enough steps to learn the trigger.
-        training = {"epochs": 16, "batch_size": 32, "learning_rate": 0.003, "label_smoothing": 0.0}
+        training = {"epochs": 10, "batch_size": 32, "learning_rate": 0.003, "label_smoothing": 0.0}
         self.set_params(data={"name": "digits"}, train=training, attack={"rate": 0.02}, compute={"threads": 1})
         if git:
             self("git", "init", "--quiet")
@@ -182,6 +197,19 @@ def reproduce(folder: Path) -> Project:
 def reproduced(prepare: Prepare, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A copy in which `dvc repro` has run; the tests of a module go on from there, one after the other."""
     return prepare("reproduced", reproduce).copy(tmp_path_factory.mktemp("reproduced") / "project")
+
+
+@pytest.fixture(scope="module")
+def experimented(prepare: Prepare, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A copy in which then an experiment of another rate has run, `five-percent`; what DVC said is in `SAID`."""
+
+    def experiment(folder: Path) -> Project:
+        project = prepare("reproduced", reproduce).copy(folder)
+        said = project("dvc", "exp", "run", "-S", "attack.rate=0.05", "--name", "five-percent")
+        (folder / SAID).write_text(said)
+        return project
+
+    return prepare("experimented", experiment).copy(tmp_path_factory.mktemp("experimented") / "project")
 
 
 @pytest.fixture(scope="session")

@@ -1,20 +1,24 @@
 """Is a data set poisoned? Asks several detectors, trains without what they name, and sees what carries over."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
-from miseducation.auditing import candidates, carry_over, verdict
+from miseducation.auditing import candidates, carry_over, marks, verdict
 from miseducation.auditing.carry_over import Readings
+from miseducation.auditing.kept import Kept
 from miseducation.auditing.section import AuditSection
 from miseducation.auditing.verdict import Judged
 from miseducation.dataset import Images
-from miseducation.defending.evidence import Evidence, Model, Recipe, as_learnt
+from miseducation.defending.evidence import Evidence, Model, as_learnt
 from miseducation.errors import InputError
 from miseducation.training import compute
 
+NETWORKS, DETECTORS = 4, 3  # how long the parts of an audit take, in networks' trainings
 FEWEST_ROWS, FEWEST_A_CLASS = 200, 2  # or there is nothing to train on, and to compare with
 TERMS = [  # under which compliance documents know what is looked for
     "MITRE ATLAS AML.T0020 Poison Training Data",
@@ -31,13 +35,15 @@ class Audited(NamedTuple):
         suspicions: Of each detector, float64 `[n]`, higher is worse.
         named: Of each detector, bool `[n]`: the rows that it named.
         readings: How the candidates are read by networks that did not learn them.
+        marks: Pixels that a part of a class shares, of those classes that have such.
         judged: Of each class.
-        reasons: str `[n]`, why a row is flagged: "backdoor", "wrong label", or "".
+        reasons: str `[n]`, why a row is flagged: "backdoor", "mark", "wrong label", or "".
     """
 
     suspicions: dict[str, np.ndarray]
     named: dict[str, np.ndarray]
     readings: Readings
+    marks: list[marks.Mark]
     judged: list[Judged]
     reasons: np.ndarray
 
@@ -55,8 +61,10 @@ def audit(
     computing: compute.ComputeSection,
     *,
     seed: int,
+    trusted: tuple[np.ndarray | Images, np.ndarray] | None = None,
+    kept: Path | None = None,
 ) -> Audited:
-    """Looks through a labelled set, of which nothing else is known: no row of it is trusted, and none is a test's.
+    """Looks through a labelled set, of which nothing else is known: no row of it need be trusted, and none is a test's.
 
     Args:
         images: uint8 `[n, h, w, c]`, 200 or more.
@@ -65,28 +73,39 @@ def audit(
         section: How networks are trained.
         computing: On what.
         seed: Of all that is drawn.
+        trusted: Further rows that are known to be clean: uint8 `[m, h, w, c]`, and their labels, int64 `[m]`. All
+            networks learn them, and nobody asks about them.
+        kept: A folder for networks that are trained, so that an interrupted audit, asked again, has them; to be removed
+            by the caller afterwards. None keeps none.
 
     Raises:
         InputError: If the set is too small to say anything.
     """
     check(labels, classes)
+    count = len(labels)
+    if trusted is not None:
+        images, labels = np.concatenate([images[:], trusted[0][:]]), np.concatenate([labels, trusted[1]])
+    known = np.arange(len(labels)) >= count
     device = compute.set_up(computing)
-    recipe = Recipe(
-        section.training(len(labels)),
-        tuple(classes),
-        (images.shape[1], images.shape[2], images.shape[3]),
-        device,
-        compute.precision(computing, device),
-    )
-    images = as_learnt(images)
-    model = Model(recipe.train(images[:], labels, seed=seed), images)
-    evidence = Evidence(images, labels, tuple(classes), seed, model=model, recipe=recipe)
-    found = candidates.suspicions(evidence)
-    named = {name: candidates.named(each, labels) for name, each in found.items()}
-    named["loss"] |= model.probabilities.argmax(axis=1) != labels  # what the network would not learn
-    readings = carry_over.read(evidence, np.logical_or.reduce([*named.values()]))
+    images, shape = as_learnt(images), (images.shape[1], images.shape[2], images.shape[3])
+    learning, precision = section.training(len(labels)), compute.precision(computing, device)
+    with tqdm(total=NETWORKS + DETECTORS, desc="audit", unit="step", disable=None) as bar:
+        recipe = Kept(learning, tuple(classes), shape, device, precision, kept, bar.update)
+        model = Model(recipe.train(images[:], labels, seed=seed), images)
+        evidence = Evidence(images, labels, tuple(classes), seed, model=model, recipe=recipe)
+        found = candidates.suspicions(evidence)
+        bar.update(DETECTORS)
+        named = {name: candidates.named(each, labels) for name, each in found.items()}
+        named["loss"] |= model.probabilities.argmax(axis=1) != labels  # what the network would not learn
+        asked = np.logical_or.reduce([*named.values()]) & ~known
+        readings = Readings(*(each[:count] for each in carry_over.read(evidence, asked)))
+    shared = marks.find(images, labels, lambda asked: model.network.probabilities(asked).argmax(axis=1), evidence.rng())
+    shared = [mark._replace(rows=mark.rows[mark.rows < count]) for mark in shared]
+    labels = labels[:count]
     judged = verdict.judge(labels, len(classes), readings)
-    return Audited(found, named, readings, judged, verdict.reasons(labels, judged, readings))
+    reasons = verdict.reasons(labels, judged, readings)
+    found, named = ({name: each[:count] for name, each in those.items()} for those in (found, named))
+    return Audited(found, named, readings, shared, *verdict.heed(labels, judged, reasons, shared))
 
 
 def check(labels: np.ndarray, classes: Sequence[str]) -> None:
@@ -124,7 +143,9 @@ def table(audited: Audited, labels: np.ndarray, classes: Sequence[str], files: S
         }
     )
     lost = ~audited.readings.won(labels)  # of a backdoor's rows those come first that were won back
-    order = np.lexsort([rows, -suspicion, lost, audited.reasons != "backdoor", ~audited.flagged])
+    first = ["backdoor", "mark", "wrong label", ""]
+    rank = np.array([first.index(reason) for reason in audited.reasons])
+    order = np.lexsort([rows, -suspicion, lost, rank])
     return made.iloc[order].reset_index(drop=True)
 
 
@@ -132,8 +153,7 @@ def summary(audited: Audited, labels: np.ndarray, classes: Sequence[str]) -> dic
     """The verdict on the set and on each class, with what it rests on; as JSON has it."""
     each = {}
     for number, judged in enumerate(audited.judged):
-        own = (labels == number) & audited.flagged
-        backdoor = own & (audited.reasons == "backdoor")
+        own = labels == number
         each[classes[number]] = {
             "verdict": judged.verdict,
             "rows": judged.rows,
@@ -143,17 +163,24 @@ def summary(audited: Audited, labels: np.ndarray, classes: Sequence[str]) -> dic
             "other_class_rows": judged.ordinary,
             "other_class_carried_over_rows": judged.ordinary_carried,
             "carried_over_at_least": round(judged.low, 4),
-            "backdoor_rows": int(backdoor.sum()),
-            "wrong_label_rows": int((own & ~backdoor).sum()),
-            "named_by": {name: int((own & named).sum()) for name, named in audited.named.items()},
+            "marked_rows": judged.marked,
+            "mark_pixels": judged.mark_pixels,
+            "mark_obeyed_at_least": round(judged.obeyed, 4),
+            **_flagged(audited.reasons[own]),
+            "named_by": {name: int((own & audited.flagged & named).sum()) for name, named in audited.named.items()},
         }
     return {
-        "verdict": verdict.worst(audited.judged),
+        "verdict": verdict.worst(each.verdict for each in audited.judged),
         "rows": len(labels),
         "flagged_rows": int(audited.flagged.sum()),
-        "backdoor_rows": int((audited.reasons == "backdoor").sum()),
-        "wrong_label_rows": int((audited.reasons == "wrong label").sum()),
+        **_flagged(audited.reasons),
         "level": verdict.LEVEL,
         "classes": each,
         "terms": TERMS,
     }
+
+
+def _flagged(reasons: np.ndarray) -> dict[str, int]:
+    """How many rows are flagged for which reason."""
+    named = {"backdoor_rows": "backdoor", "mark_rows": "mark", "wrong_label_rows": "wrong label"}
+    return {key: int((reasons == reason).sum()) for key, reason in named.items()}

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from miseducation import datasets
+from miseducation.auditing.section import AuditSection
 from miseducation.dataset import Images
 from miseducation.dataset.disk import load_poisoned
 from miseducation.dataset.names import shown
@@ -40,7 +41,7 @@ class Given(NamedTuple):
     source: dict[str, Any]
 
 
-def read_given(data: str, *, shape: tuple[int, int], colour: bool) -> Given:
+def read_given(data: str, *, shape: tuple[int, int], colour: bool, key: str = KEY) -> Given:
     """Reads what a user calls their data.
 
     Args:
@@ -48,6 +49,7 @@ def read_given(data: str, *, shape: tuple[int, int], colour: bool) -> Given:
             the name of a data set of ours (its training set).
         shape: Height and width that pictures are stretched to.
         colour: Whether they are read in colour.
+        key: What the user calls them by in `params.yaml`.
 
     Raises:
         InputError: If there is no such thing, or something is wrong with it.
@@ -58,11 +60,11 @@ def read_given(data: str, *, shape: tuple[int, int], colour: bool) -> Given:
     try:
         place = own_files.locate(data)
     except ValueError as error:
-        raise InputError(f"params.yaml: {KEY} = {data!r}: {error}") from None
+        raise InputError(f"params.yaml: {key} = {data!r}: {error}") from None
     if not place.exists():
         known = ", ".join(parts.names("datasets"))
         raise InputError(
-            f"params.yaml: {KEY} = {data!r} is not there, seen from the root of the project; allowed: a folder of "
+            f"params.yaml: {key} = {data!r} is not there, seen from the root of the project; allowed: a folder of "
             f"pictures, an .npz file, a folder of .npy files, data/poisoned, or one of {known}; `make repro` makes "
             "data/poisoned"
         )
@@ -75,9 +77,27 @@ def read_given(data: str, *, shape: tuple[int, int], colour: bool) -> Given:
             return Given(train.images, train.labels, train.classes, [], source)
         found = Folder(path=place, shape=shape, colour=colour, skip_bad=True).read(whole=True)
     except InputError as error:  # in the words of the user's knob
-        raise InputError(OTHERS_KEY.sub(KEY, str(error))) from None
+        raise InputError(OTHERS_KEY.sub(key, str(error))) from None
     names = [shown(file) for file in found.files]
     return Given(found.data.images, found.data.labels, found.data.classes, names, found.source)
+
+
+def read_trusted(section: AuditSection, given: Given) -> tuple[np.ndarray | Images, np.ndarray] | None:
+    """Reads rows that are known to be clean, as `read_given`, with the labels that their classes have in the given set.
+
+    Raises:
+        InputError: If something is wrong with them, or they are no more of the same.
+    """
+    if section.trusted is None:
+        return None
+    found = read_given(section.trusted, shape=section.shape, colour=section.colour, key="audit.trusted")
+    at = f"params.yaml: audit.trusted = {section.trusted!r}"
+    if unknown := [name for name in found.classes if name not in given.classes]:
+        raise InputError(f"{at} has the class {unknown[0]!r}; allowed: those of the data, {', '.join(given.classes)}")
+    if found.images.shape[1:] != given.images.shape[1:]:
+        here, there = ("×".join(map(str, each.images.shape[1:])) for each in (found, given))
+        raise InputError(f"{at} has images of {here}, height, width, channels; allowed: {there}, as the data have")
+    return found.images, np.array([given.classes.index(name) for name in found.classes])[found.labels]
 
 
 def _record(place: Path) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from miseducation.project import parts
 from miseducation.project.params import Section, read
 from miseducation.training.learning import TrainSection
 
-GIVEN = "AUDIT_DATA"  # stands in the environment for audit.data
+# Which knobs what stands in the environment takes the place of.
+GIVEN = {"AUDIT_DATA": "data", "AUDIT_TRUSTED": "trusted"}
 Pixels = Annotated[int, Field(ge=1, le=4096)]
 MOST_EPOCHS = 100  # however few the rows are
 FEWEST_EPOCHS = 2  # however many, as what is seen once is not learnt
@@ -21,6 +22,9 @@ class AuditSection(Section):
     data: str = Field(
         min_length=1,
         description="a folder of pictures, an .npz file, a folder of .npy files, a data set's name, or data/poisoned",
+    )
+    trusted: str | None = Field(
+        None, min_length=1, description="more of the same that is known to be clean, named likewise; null for none"
     )
     shape: tuple[Pixels, Pixels] = Field(
         (32, 32), description="[height, width] that pictures of a folder are stretched to, 1 to 4096 pixels each"
@@ -42,12 +46,12 @@ class AuditSection(Section):
 
 
 def read_audit() -> AuditSection:
-    """The section; `AUDIT_DATA` in the environment stands for `audit.data`.
+    """The section; `AUDIT_DATA` and `AUDIT_TRUSTED` in the environment stand for `audit.data` and `audit.trusted`.
 
     Raises:
         InputError: If a value is wrong.
     """
     section = read(AuditSection, "audit")
     parts.check_name("networks", section.network, "audit.network")
-    given = os.environ.get(GIVEN)
-    return section.model_copy(update={"data": given}) if given else section
+    given = {knob: value for name, knob in GIVEN.items() if (value := os.environ.get(name))}
+    return section.model_copy(update=given)

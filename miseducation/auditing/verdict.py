@@ -1,12 +1,13 @@
 """What the evidence carries: a verdict for each class, and for the set. Pure functions of arrays."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 if TYPE_CHECKING:  # a command that only tells a verdict waits for no torch
     from miseducation.auditing.carry_over import Readings
+    from miseducation.auditing.marks import Mark
 
 Verdict: TypeAlias = Literal["clean", "mislabelled", "suspicious", "poisoned"]
 BAD: tuple[Verdict, ...] = ("clean", "mislabelled", "suspicious", "poisoned")  # the last is the worst
@@ -21,10 +22,13 @@ MEANING: dict[Verdict, str] = {
     "clean": "nothing that an audit can see",
     "mislabelled": "many labels are wrong; they teach no trigger",
     "suspicious": "somebody may have been at it, but what there is does not prove a trigger",
-    "poisoned": "some rows carry a trigger, and have the label that somebody wants",
+    "poisoned": "some rows carry a trigger for the label that they have",
 }
 # Of the intervals by which a class is called poisoned, and suspicious: for all classes together.
 LEVEL, DOUBT = 0.001, 0.05
+# Share of other classes' pictures that have to be read as the class for its mark: to prove a trigger, to hint at one.
+OBEYED, HINTED = 0.25, 0.01
+PART = 0.25  # share of a class from which the rows with a mark are no few: it may be the others that look odd, then
 LEFT = 0.1  # probability of its label, below which a row is read otherwise surely enough to be a backdoor's
 FEWEST = 8  # rows that look ordinary for another class, below which they say nothing of a class
 ERRORS = 0.05  # share of a class's rows with wrong labels from which it is mislabelled
@@ -43,6 +47,9 @@ class Judged(NamedTuple):
         ordinary_carried: Of the ordinary ones, likewise.
         low: What share of the ordinary ones carries over at least, the lower end of an exact interval; of all that are
             unread, if the verdict rests on them.
+        marked: How many of its rows have its mark.
+        mark_pixels: How many pixels that has.
+        obeyed: On what share of other classes' pictures a network obeys it at least, the lower end of such an interval.
     """
 
     verdict: Verdict
@@ -53,6 +60,9 @@ class Judged(NamedTuple):
     carried: int
     ordinary_carried: int
     low: float
+    marked: int = 0
+    mark_pixels: int = 0
+    obeyed: float = 0.0
 
 
 def judge(labels: np.ndarray, classes: int, readings: "Readings") -> list[Judged]:
@@ -102,9 +112,9 @@ def judge(labels: np.ndarray, classes: int, readings: "Readings") -> list[Judged
     return found
 
 
-def worst(judged: Iterable[Judged]) -> Verdict:
-    """The worst of the classes' verdicts."""
-    return max((each.verdict for each in judged), key=BAD.index, default="clean")
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """The worst of these; of none, `clean`."""
+    return max(verdicts, key=BAD.index, default="clean")
 
 
 def reasons(labels: np.ndarray, judged: list[Judged], readings: "Readings") -> np.ndarray:
@@ -123,6 +133,35 @@ def reasons(labels: np.ndarray, judged: list[Judged], readings: "Readings") -> n
     found[unread & (verdicts == "suspicious")] = "wrong label"
     found[unread & (verdicts == "poisoned") & (own < LEFT)] = "backdoor"
     return found
+
+
+def heed(
+    labels: np.ndarray, judged: Sequence[Judged], reasons: np.ndarray, marks: Iterable["Mark"]
+) -> tuple[list[Judged], np.ndarray]:
+    """Adds what marks tell to verdicts and reasons, which come without them; see `marks.find`.
+
+    A class with a mark is `poisoned` if a network that learnt the set reads the class, beyond doubt, on more than a
+    quarter of other classes' pictures that the mark is pasted on, or if labels carry over, and `suspicious` if on more
+    than a hundredth. A mark that nobody obeys is told of, and is no more than that. Of a poisoned class, rows with the
+    mark are a backdoor's; where they are many, no others, as it is those without the mark that look odd then. Of a
+    suspicious one their reason is "mark", unless there is another.
+    """
+    judged, reasons = list(judged), reasons.copy()
+    for mark in marks:
+        before, low = judged[mark.label], _low(mark.obeyed, mark.tried, LEVEL / len(judged))
+        told: Verdict = "poisoned" if low > OBEYED else "suspicious" if low > HINTED else "clean"
+        raised = worst([before.verdict, told])
+        judged[mark.label] = before._replace(
+            verdict=raised, marked=len(mark.rows), mark_pixels=len(mark.pixels), obeyed=low
+        )
+        if raised == "poisoned" and len(mark.rows) >= PART * before.rows:
+            reasons[(labels == mark.label) & (reasons == "backdoor")] = ""
+        own = reasons[mark.rows]
+        if raised == "poisoned":
+            reasons[mark.rows] = "backdoor"
+        elif told == "suspicious":
+            reasons[mark.rows] = np.where(own == "", "mark", own)
+    return judged, reasons
 
 
 def _several(looks: np.ndarray, classes: int) -> bool:

@@ -19,11 +19,18 @@ def text(told: dict[str, Any]) -> str:
     for name, each in told["classes"].items():
         if each["verdict"] == "clean":
             continue
-        otherwise, carried = each["read_otherwise_rows"], each["carried_over_rows"]
+        otherwise, carried, marked = (each[f"{key}_rows"] for key in ("read_otherwise", "carried_over", "marked"))
         rests = f"{otherwise:,} are read otherwise by who did not learn them, and the label of {carried:,} carries over"
+        if marked:
+            rests += (
+                f"; {marked:,} share a mark that a network obeys in {each['mark_obeyed_at_least']:.0%} of cases or more"
+            )
         lines.append(f"  {name}: {each['verdict']}; of {each['rows']:,} rows {rests}")
     backdoor, wrong = told["backdoor_rows"], told["wrong_label_rows"]
-    lines.append(f"{backdoor:,} of {told['rows']:,} rows are flagged as a backdoor's, {wrong:,} for a wrong label")
+    mark = f", {told['mark_rows']:,} for a mark" if told["mark_rows"] else ""
+    lines.append(
+        f"{backdoor:,} of {told['rows']:,} rows are flagged as a backdoor's{mark}, {wrong:,} for a wrong label"
+    )
     return "\n".join(lines)
 
 

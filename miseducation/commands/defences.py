@@ -96,7 +96,7 @@ def main() -> None:
     if given.names:
         print("`make defend` tries all, and writes tables and pictures to metrics/defences")
     else:
-        print("metrics/defences has the tables and pictures, MLflow the run")
+        print("metrics/defences/report.html shows it, beside it are tables and pictures; MLflow has the run")
     return None
 
 

@@ -5,10 +5,9 @@ The work tree stays as it is; `dvc exp apply <name>` brings an experiment's para
 
 import argparse
 import json
-import re
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,9 @@ from miseducation.project.command import run as run_command
 from miseducation.project.git import baseline, experiments, keep_experiment
 from miseducation.project.interruptions import attend
 from miseducation.project.params import PARAMS, read_all
+from miseducation.project.settings import knobs, setting
 
 SCENARIOS = Path("scenarios")
-NO_TEXT = ("true", "false", "null", "nan", "inf")  # for `-S`, if they have no quotes
-PARTS = ("attacks", "channels", "datasets")  # which have sections of their own
 
 
 def names() -> list[str]:
@@ -35,7 +33,7 @@ def settings(scenario: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]
     Raises:
         InputError: If the scenario holds a key that is not in the parameters.
     """
-    known, wanted = dict(_knobs(params)), dict(_knobs(scenario))
+    known, wanted = dict(knobs(params)), dict(knobs(scenario))
     if unknown := sorted(wanted.keys() - known.keys()):
         raise InputError(f"{', '.join(unknown)}: in the scenario, but not in {PARAMS}")
     return {key: value for key, value in wanted.items() if value != known[key]}
@@ -49,8 +47,8 @@ def command(name: str, changes: dict[str, Any], own: Sequence[str] = ()) -> list
         changes: Values by key.
         own: The user's settings, `key=value` as DVC takes them; they have the last word.
     """
-    kept = changes.keys() - {setting.partition("=")[0] for setting in own}
-    settings = [*(f"{key}={_plain(value)}" for key, value in changes.items() if key in kept), *own]
+    kept = changes.keys() - {each.partition("=")[0] for each in own}
+    settings = [*(setting(key, value) for key, value in changes.items() if key in kept), *own]
     return ["dvc", "exp", "run", "--temp", "--name", name, *(part for each in settings for part in ("-S", each))]
 
 
@@ -110,29 +108,6 @@ def main() -> None:
     print(f"\n{name}: {table(scores, intervals)}\n")
     print("Compare with others: `make ui` (MLflow) or `dvc exp show` (terminal).")
     print(f"Bring its parameters, pictures and models into the work tree: dvc exp apply {name}")
-
-
-def _knobs(content: dict[str, Any], section: str = "") -> Iterator[tuple[str, Any]]:
-    """Keys and values of all knobs. A knob may hold a mapping, too, as badnets' patch does."""
-    for name, value in content.items():
-        key = f"{section}.{name}" if section else name
-        if isinstance(value, dict) and section in ("", *PARTS):
-            yield from _knobs(value, key)
-        else:
-            yield key, value
-
-
-def _plain(value: Any) -> str:
-    """A value as `-S` understands it: much like JSON in one line, but with quotes of another kind."""
-    if isinstance(value, str):
-        if re.fullmatch(r"[A-Za-z_][\w./-]*", value, re.ASCII) and value.lower() not in NO_TEXT:
-            return value
-        return "'" + re.sub(r"(\\*)(?='|$)", r"\1\1", value).replace("'", r"\'") + "'"
-    if isinstance(value, list):
-        return f"[{', '.join(map(_plain, value))}]"
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{key}: {_plain(each)}' for key, each in value.items())}}}"
-    return json.dumps(value).replace("Infinity", "inf")
 
 
 def _describe(name: str) -> str:

@@ -49,6 +49,7 @@ def main() -> None:
     print(f"\n{table(headline | details, intervals)}")
     store = Store(Path())
     print(f"\nThe run is in {store.hide(store.uri)}")
+    print(f"{METRICS / 'report.html'} tells it in words and pictures.")
     print("Compare runs: `make ui` (MLflow) or `dvc exp show` (terminal).")
     activate = Path(os.path.relpath(sys.prefix)) / "bin" / "activate"
     print(f"Next: {f'. {activate} && ' if activate.is_file() else ''}dvc exp run -S attack.rate=0.05")

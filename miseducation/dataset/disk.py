@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
 
 from miseducation.dataset import names
@@ -16,6 +16,9 @@ from miseducation.dataset.labelled import Dataset, clean, overlay
 from miseducation.errors import InputError
 from miseducation.project import foreign
 from miseducation.project.files import write_array, write_csv, write_json
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LINE = 1000  # bytes of a line in a manifest at most
 
@@ -62,7 +65,7 @@ def save_poisoned(
     write_csv(folder / "manifest.csv", _manifest(rows, poisoned).assign(role=roles, added=added))
 
 
-def read_manifest(folder: Path) -> pd.DataFrame:
+def read_manifest(folder: Path) -> "pd.DataFrame":
     """`manifest.csv`, a line per row that the attacker changed or added: row, true_label, label, role, added."""
     return _read_manifest(folder, "", {"role": str, "added": bool})
 
@@ -103,17 +106,26 @@ def save_triggered(
 
 def load_triggered(raw: Path, folder: Path) -> tuple[Dataset, np.ndarray, np.ndarray]:
     """The triggered test set, its attackable rows, and the decoys, as `save_triggered` took them."""
+    triggered, attackable = load_triggered_test(raw, folder)
+    with _reading(folder):
+        images: np.ndarray = read_stored(folder / "test_images.npy", np.uint8, 4)
+        decoys: np.ndarray = read_stored(folder / "decoys.npy", np.uint8, 4)
+        if decoys.shape[1:] != triggered.images.shape[1:] or len(decoys) not in (0, len(triggered)):
+            raise InputError(f"{folder / 'decoys.npy'} must hold none or as many and as large images as are in {raw}")
+        everything = Dataset(images, triggered.labels, triggered.true_labels, triggered.poisoned, triggered.classes)
+    return everything, attackable, decoys
+
+
+def load_triggered_test(raw: Path, folder: Path) -> tuple[Dataset[Images], np.ndarray]:
+    """The triggered test set, whose images stay on the disk, and its attackable rows."""
     manifest = _read_manifest(folder, "test_", {"attackable": bool})
     labels, true_labels, attackable = (manifest[name].to_numpy() for name in ("label", "true_label", "attackable"))
     with _reading(folder):
-        images: np.ndarray = read_stored(folder / "test_images.npy", np.uint8, 4)
+        images = StoredImages(folder / "test_images.npy")
         if images.shape != StoredImages(raw / "test_images.npy").shape:
             raise InputError(f"{folder / 'test_images.npy'} must hold as many and as large images as are in {raw}")
-        decoys: np.ndarray = read_stored(folder / "decoys.npy", np.uint8, 4)
-        if decoys.shape[1:] != images.shape[1:] or len(decoys) not in (0, len(images)):
-            raise InputError(f"{folder / 'decoys.npy'} must hold none or as many and as large images as are in {raw}")
-        triggered = Dataset(images, labels, true_labels, np.ones(len(images), dtype=bool), _read_classes(raw))
-    return triggered, attackable, decoys
+        everywhere = np.ones(len(images), dtype=bool)
+        return Dataset[Images](images, labels, true_labels, everywhere, _read_classes(raw)), attackable
 
 
 @contextmanager
@@ -142,20 +154,23 @@ def _read_classes(folder: Path) -> tuple[str, ...]:
     return names.check(classes)
 
 
-def _read_manifest(folder: Path, prefix: str, columns: Mapping[str, type]) -> pd.DataFrame:
+def _read_manifest(folder: Path, prefix: str, columns: Mapping[str, type]) -> "pd.DataFrame":
     """A manifest; one that is longer than its images are many is read just far enough to be found so."""
     types = {"row": np.int64, "true_label": np.int64, "label": np.int64, **columns}
     path = folder / f"{prefix}manifest.csv"
     with _reading(folder):
         lines = len(StoredImages(folder / f"{prefix}images.npy")) + 1
     foreign.check(path, LINE * (lines + 1))
+
+    import pandas as pd
+
     try:
         return pd.read_csv(path, dtype=types, usecols=list(types), nrows=lines)
     except (OSError, ValueError, OverflowError) as error:
         raise InputError(f"{path} cannot be read: {foreign.reason(error)}") from None
 
 
-def _changed(folder: Path, manifest: pd.DataFrame, count: int) -> StoredImages:
+def _changed(folder: Path, manifest: "pd.DataFrame", count: int) -> StoredImages:
     """The images that the attacker changed, of `count` that there are."""
     images, rows = StoredImages(folder / "images.npy"), manifest["row"]
     if len(images) != len(rows) or not rows.between(0, count - 1).all():
@@ -163,5 +178,7 @@ def _changed(folder: Path, manifest: pd.DataFrame, count: int) -> StoredImages:
     return images
 
 
-def _manifest(rows: np.ndarray, data: Dataset) -> pd.DataFrame:
+def _manifest(rows: np.ndarray, data: Dataset) -> "pd.DataFrame":
+    import pandas as pd
+
     return pd.DataFrame({"row": rows, "true_label": data.true_labels, "label": data.labels})

@@ -38,6 +38,7 @@ class LabelFreeNeighbours(RowDetector):
 
     components: int = Field(40, ge=1, le=1000, description="principal components of the pixels, 1 to 1000")
     neighbours: int = Field(15, ge=1, le=1000, description="nearest rows of each kind, 1 to 1000")
+    known: int = Field(100_000, ge=1, description="rows that others are compared with, drawn by chance, at most")
     share: float = Field(0.001, gt=0, lt=1, description="share of clean rows that may be flagged, between 0 and 1")
 
     def suspect(self, evidence: Evidence) -> np.ndarray:
@@ -49,10 +50,11 @@ class LabelFreeNeighbours(RowDetector):
     def _strangeness(self, images: np.ndarray | Images, labels: np.ndarray, evidence: Evidence) -> np.ndarray:
         """Of rows that may be among the training rows, float64 `[m]`; 0 if no other row has the label."""
         view = principal(evidence.images, self.components, evidence.rng())
-        known, points = view(evidence.images), view(images)
+        kept = np.sort(evidence.rng().permutation(len(evidence))[: self.known])
+        known, points = view(evidence.images[kept]), view(images)
         everything, found = NearestNeighbors(algorithm="brute").fit(known), np.zeros(len(labels))
         for label in np.unique(labels):
-            rows, alike = labels == label, known[evidence.labels == label]
+            rows, alike = labels == label, known[evidence.labels[kept] == label]
             if (count := min(self.neighbours, len(alike) - 1)) > 0:
                 own = NearestNeighbors(algorithm="brute").fit(alike)
                 found[rows] = np.log(_reach(own, points[rows], count) / _reach(everything, points[rows], count))

@@ -1,5 +1,6 @@
 """The page of an audit: one HTML file that needs no other, runs no script, and tells the verdict first."""
 
+from collections.abc import Iterable
 from math import floor, log2
 from typing import TYPE_CHECKING, Any
 
@@ -7,11 +8,14 @@ import numpy as np
 
 from miseducation.auditing.verdict import BAD, FEWEST, MEANING
 from miseducation.dataset import Images
-from miseducation.figures.audit_look import colours, file_of, many, named, picture, plain, table, tile, tiles, whole
-from miseducation.figures.audit_pictures import common, counterparts, twins
+from miseducation.figures.audit_pictures import GREY, common, counterparts, twins
+from miseducation.figures.audit_words import BACKDOORS, BLIND, CONSISTENT, DIFFERENCE, EXPLAINED, MARK, MARKED
+from miseducation.figures.pages import colours, file_of, many, named, picture, plain, table, tile, tiles, whole
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from miseducation.auditing.marks import Mark
 
 LISTED = 12  # classes of which all are listed, whatever their verdict
 GALLERIES, SHOWN = 20, 12  # classes whose pictures are shown, and how many of each
@@ -26,49 +30,24 @@ COUNTS = {
     "other_class_carried_over_rows": "Of these carried over",
 }
 LABELS = ("labelled", "label"), ("looks like", "looks_like")
-HEADS = ("Class", "Verdict", *COUNTS.values(), "Carried over at least", "Flagged")
-EXPLAINED = """<p class="note">Asked about: rows that some detector finds suspicious. Read otherwise: those of them in
-which a network that learnt none of them reads another class than their label. Show another class: those of these that
-it takes for ordinary pictures of that class. Carried over: those that a network which learnt only the other half of the
-suspicious rows reads as their label says. A trigger brings that about; a wrong label does not. At least: the lower end
-of an exact confidence interval of that share. Above 50% of what shows another class, or above 75% of what is read as
-several others, a class is called poisoned; and above 1%, if its label was put on pictures of several classes, many more
-than any other label was.</p>"""
-BACKDOORS = (
-    "The most suspicious rows of each class. Beside each is its counterpart, the ordinary row of the class it looks "
-    "like that is most like it and stands beside no other: probably much like the picture before somebody changed it."
-)
-DIFFERENCE = "The mean of {pairs} flagged pictures minus that of their counterparts{times}. Mid grey: no difference."
-CONSISTENT = (
-    "Where flagged pictures differ from their counterparts all in the same way. White: nearly all of them; black: by "
-    "chance alone. A bright corner, spot or regular pattern is what a trigger looks like."
-)
-BLIND = """<ul>
-<li>Poison whose labels are right, as in clean-label attacks such as SIG and label-consistent: nobody needs the trigger
-to read the label.</li>
-<li>Little poison: of fewer than about {few} poisoned rows in a class that show another class it cannot be sure, and of
-fewer than {fewest} it says nothing.</li>
-<li>Attacks that a small network does not learn from half of the poison; classes of which half or more is poison.</li>
-<li>Poison in what it does not read: test data, other files.</li>
-</ul>
-<h3>How far to trust it</h3>
-<p>It was given no trusted rows, and no rate of poisoning. Its intervals are exact, at a level of {chance} for all
-classes together, for rows that come back independently of each other; rows that are alike do not. What it says of data
-sets that nobody poisoned has been measured: see docs/audit.md of Miseducation.</p>"""
+MARKS = "Share a mark", "Mark obeyed at least"
 
 
-def page(told: dict[str, Any], rows: "pd.DataFrame", images: np.ndarray | Images) -> str:
+def page(told: dict[str, Any], rows: "pd.DataFrame", images: np.ndarray | Images, marks: Iterable["Mark"] = ()) -> str:
     """The page, which UTF-8 can write whatever names there are; the same input gives the same text.
 
     Args:
         told: The `summary` of an audit, with `data`, what the user called them, and `source`, where they came from.
         rows: Its `table` of n rows, the worst first.
         images: uint8 `[n, h, w, c]`.
+        marks: Those that the audit found.
     """
+    grey, names = np.full((1, *images.shape[1:]), GREY, np.uint8), list(told["classes"])
+    drawn = {names[mark.label]: mark.pasted(grey)[0] for mark in marks}
     parts = [
         *_verdict(told),
         *_classes(told["classes"]),
-        *_backdoors(told["classes"], rows, images),
+        *_backdoors(told["classes"], rows, images, drawn),
         *_wrong_labels(rows[rows["reason"] == "wrong label"], images),
         *_duplicates(rows.sort_values("row"), images),
         *_limits(told),
@@ -78,12 +57,14 @@ def page(told: dict[str, Any], rows: "pd.DataFrame", images: np.ndarray | Images
 
 def _verdict(told: dict[str, Any]) -> list[str]:
     verdict, total = told["verdict"], told["rows"]
-    backdoor, wrong = (told[f"{reason}_rows"] for reason in ("backdoor", "wrong_label"))
+    backdoor, marked, wrong = (told[f"{reason}_rows"] for reason in ("backdoor", "mark", "wrong_label"))
     origin = f"<small>{named(told['source']['origin'])}</small>" if told["source"].get("origin") else ""
     facts = {
         "Data": named(told["data"]) + origin,
+        **({"Known to be clean": many(told["trusted_rows"], "more row")} if told["trusted_rows"] else {}),
         "Size": f"{many(total, 'row')}, {many(len(told['classes']), 'class', 'es')}",
         "Flagged as a backdoor’s": f"{many(backdoor, 'row')} ({backdoor / total:.1%})",
+        **({"Flagged for a mark": f"{many(marked, 'row')} ({marked / total:.1%})"} if marked else {}),
         "Flagged for a wrong label": f"{many(wrong, 'row')} ({wrong / total:.1%})",
     }
     meaning = MEANING[verdict][0].upper() + MEANING[verdict][1:]
@@ -100,21 +81,36 @@ def _classes(classes: dict[str, dict[str, Any]]) -> list[str]:
     rest = len(classes) - len(chosen)
     if not chosen:
         return ["<h2>Classes</h2>", f"<p>All {rest:,} classes are clean.</p>"]
+    marked = any(each["marked_rows"] for each in chosen.values())
     lines = [
         [
             named(name),
             f'<span class="tag {each["verdict"]}">{each["verdict"]}</span>',
             *(f"{each[key]:,}" for key in COUNTS),
             f"{each['carried_over_at_least']:.1%}",
-            f"{each['backdoor_rows'] + each['wrong_label_rows']:,}",
+            *((f"{each['marked_rows']:,}", f"{each['mark_obeyed_at_least']:.1%}") if marked else ()),
+            f"{_flagged(each):,}",
         ]
         for name, each in sorted(chosen.items(), key=lambda item: -BAD.index(item[1]["verdict"]))
     ]
     more = [f"<p>And {many(rest, 'clean class', 'es')}.</p>"] if rest else []
-    return ["<h2>Classes</h2>", table("numbers", "Classes", HEADS, lines), *more, EXPLAINED]
+    heads = ("Class", "Verdict", *COUNTS.values(), "Carried over at least", *(MARKS if marked else ()), "Flagged")
+    return [
+        "<h2>Classes</h2>",
+        table("numbers", "Classes", heads, lines),
+        *more,
+        EXPLAINED,
+        *([MARKED] if marked else ()),
+    ]
 
 
-def _backdoors(classes: dict[str, dict[str, Any]], rows: "pd.DataFrame", images: np.ndarray | Images) -> list[str]:
+def _flagged(told: dict[str, Any]) -> int:
+    return sum(told[f"{reason}_rows"] for reason in ("backdoor", "mark", "wrong_label"))
+
+
+def _backdoors(
+    classes: dict[str, dict[str, Any]], rows: "pd.DataFrame", images: np.ndarray | Images, marks: dict[str, np.ndarray]
+) -> list[str]:
     """Pictures of each class that is poisoned, or may be, beside what they probably were."""
     bad = [(name, each) for name, each in classes.items() if each["verdict"] in ("suspicious", "poisoned")]
     bad.sort(key=lambda item: (-BAD.index(item[1]["verdict"]), -item[1]["backdoor_rows"]))
@@ -124,17 +120,21 @@ def _backdoors(classes: dict[str, dict[str, Any]], rows: "pd.DataFrame", images:
     flagged, ordinary = rows[rows["flagged"]], rows[~rows["flagged"]].sort_values("row")
     pools = {name: each.to_numpy()[:POOL] for name, each in ordinary.groupby("label", sort=False)["row"]}
     for name, each in bad[:GALLERIES]:
-        count = many(each["backdoor_rows"] + each["wrong_label_rows"], "row")
-        parts.append(f"<h3>Class {named(name)}: {each['verdict']}, {count} flagged</h3>")
-        parts += _pairs(flagged[flagged["label"] == name].head(PAIRS), pools, images)
+        parts.append(f"<h3>Class {named(name)}: {each['verdict']}, {many(_flagged(each), 'row')} flagged</h3>")
+        told = MARK.format(rows=many(each["marked_rows"], "row"), obeyed=each["mark_obeyed_at_least"])
+        mark = [tile([picture(marks[name], "the mark")], told)] if name in marks else []
+        parts += _pairs(flagged[flagged["label"] == name].head(PAIRS), pools, images, mark)
     if len(bad) > GALLERIES:
         parts.append(f"<p>And {many(len(bad) - GALLERIES, 'class', 'es')} more, whose rows rows.csv lists.</p>")
     return parts
 
 
-def _pairs(own: "pd.DataFrame", pools: dict[Any, np.ndarray], images: np.ndarray | Images) -> list[str]:
+def _pairs(
+    own: "pd.DataFrame", pools: dict[Any, np.ndarray], images: np.ndarray | Images, mark: list[str]
+) -> list[str]:
     """Flagged rows of a class beside their counterparts, and what sets them apart; -1 is no counterpart."""
     flagged, others = own["row"].to_numpy(), np.full(len(own), -1)
+    own = own.assign(looks_like=own["looks_like"].where(own["looks_like"] != "", own["label"]))  # of whom nobody asked
     for looks in own["looks_like"].unique():
         chosen = (own["looks_like"] == looks).to_numpy()
         if looks in pools:
@@ -148,10 +148,11 @@ def _pairs(own: "pd.DataFrame", pools: dict[Any, np.ndarray], images: np.ndarray
     parts = [tiles("pairs", shown), "<h4>What they have in common</h4>"]
     paired = others >= 0
     if (pairs := int(paired.sum())) < FEW:
-        return [*parts, "<p>They are too few to tell.</p>"]
+        return [*parts, *([tiles("maps", mark)] if mark else ["<p>They are too few to tell.</p>"])]
     found = common(images, flagged[paired], others[paired])
     times = f", drawn {found.factor} times as strong" if found.factor > 1 else ""
     maps = [
+        *mark,
         tile([picture(found.difference, "mean difference")], DIFFERENCE.format(pairs=pairs, times=times)),
         tile([picture(found.consistency, "consistency of the difference")], CONSISTENT),
     ]
@@ -194,7 +195,12 @@ def _limits(told: dict[str, Any]) -> list[str]:
     terms = "".join(f"<li>{plain(term)}</li>" for term in told["terms"])
     return [
         "<h2>What this audit cannot see</h2>",
-        BLIND.format(few=few, fewest=FEWEST, chance=f"{100 * chance:g}%"),
+        BLIND.format(
+            trusted=many(told["trusted_rows"], "trusted row") if told["trusted_rows"] else "no trusted row",
+            few=few,
+            fewest=FEWEST,
+            chance=f"{100 * chance:g}%",
+        ),
         "<h2>What it looks for, in the terms of compliance documents</h2>",
         f"<ul>{terms}</ul>",
     ]

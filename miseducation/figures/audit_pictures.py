@@ -1,18 +1,14 @@
-"""Pictures for the page of an audit, as PNG files that stand in its text; and what flagged pictures have in common."""
+"""What the pictures that an audit flags have in common, and which ordinary ones they are most like."""
 
-import base64
 import hashlib
-import io
 from collections.abc import Iterator
 from math import prod
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from miseducation.dataset import Images, blocks
 
-SIDE = 256  # pixels of a picture on the page, at most
 COMPARED = 64  # pixels of a side by which pictures are compared, or a few more
 MEMORY = 2**26  # bytes of pictures that are read at a time
 FACTORS = 1, 2, 5, 10  # that differences may be shown by
@@ -32,16 +28,6 @@ class Common(NamedTuple):
     difference: np.ndarray
     factor: int
     consistency: np.ndarray
-
-
-def png(image: np.ndarray) -> str:
-    """An image, uint8 `[h, w, c]`, as a `data:` address; of more than three channels the first three."""
-    image = _reduced(image[..., :1] if image.shape[-1] == 1 else image[..., :3])
-    if image.shape[-1] == 2:  # red and green
-        image = np.concatenate([image, np.zeros((*image.shape[:2], 1), np.uint8)], axis=-1)
-    file = io.BytesIO()
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(file, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def counterparts(images: np.ndarray | Images, rows: np.ndarray, pool: np.ndarray) -> np.ndarray:
@@ -118,14 +104,3 @@ def _flat(images: np.ndarray) -> np.ndarray:
     """Of images, uint8 `[n, h, w, c]`, as many pixels as they are compared by: float32 `[n, d]`, around 0."""
     down, across = (max(1, side // COMPARED) for side in images.shape[1:3])
     return images[:, ::down, ::across].reshape(len(images), -1).astype(np.float32) - np.float32(GREY)
-
-
-def _reduced(image: np.ndarray) -> np.ndarray:
-    """An image, uint8 `[h, w, c]`, without so many pixels that a page would take minutes to load."""
-    step = -(-max(image.shape[:2]) // SIDE)
-    if step == 1:
-        return image
-    down, across = (min(step, side) for side in image.shape[:2])
-    height, width = image.shape[0] // down, image.shape[1] // across
-    tiles = image[: height * down, : width * across].reshape(height, down, width, across, -1)
-    return np.rint(tiles.mean(axis=(1, 3))).astype(np.uint8)

@@ -7,7 +7,7 @@ import numpy as np
 
 from miseducation.dataset import Images
 from miseducation.errors import InputError
-from miseducation.figures.pictures import RED, legend, show
+from miseducation.figures.pictures import RED, amplified, legend, show
 from miseducation.poisoning.draws import Purpose
 from miseducation.poisoning.label_maps import class_number
 from miseducation.studies import cells
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 Series: TypeAlias = tuple[str, str]  # an attack and its label map
 COLUMNS = "training image", "poisoned", "test image", "triggered", "difference", "decoy"
-FACTORS = 1, 2, 5, 10, 20, 50  # that a difference may be shown by
-CLIPPED = 0.01  # share of the levels that differ which may be too bright to show then
 CANDIDATES = 50  # rows that the clearest picture is looked for among
 SIDE, GAP, BLOCK, LETTERS, LINE, TOP, BOTTOM = 1.15, 0.08, 0.3, 1.6, 0.24, 0.75, 0.3  # inches
 NOTE = (
@@ -84,22 +82,6 @@ def _clearest(images: np.ndarray | Images, rows: np.ndarray) -> np.ndarray:
     """Of the first rows the one with the strongest contrast, as int64 `[1]`."""
     few = rows[:CANDIDATES]
     return few[[int(np.argmax(images[few].std(axis=(1, 2, 3))))]]
-
-
-def amplified(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, int]:
-    """What differs between two images, uint8 `[h, w, c]`, made so bright that it can be seen.
-
-    Returns:
-        The absolute difference times a factor, uint8, and the factor: the largest that hardly cuts anything off.
-
-    >>> amplified(np.full((2, 2, 1), 100, np.uint8), np.full((2, 2, 1), 90, np.uint8))[1]
-    20
-    """
-    levels = np.abs(after.astype(int) - before)
-    there = levels[levels > 0]
-    fitting = [factor for factor in FACTORS if len(there) and (there * factor > 255).mean() <= CLIPPED]
-    factor = max(fitting, default=1)
-    return np.minimum(levels * factor, 255).astype(np.uint8), factor
 
 
 def gallery(shown: dict[str, dict[Series, Example]]) -> "Figure":

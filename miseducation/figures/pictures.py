@@ -23,6 +23,8 @@ RED = "#b3261e"
 # Okabe and Ito's colours, which the colour-blind tell apart, without the yellow that is hard to see on white.
 COLOURS = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"
 NO_GLYPH = re.compile(r"Glyph .* missing from font")  # matplotlib's warning, one for each character
+FACTORS = 1, 2, 5, 10, 20, 50  # that a difference may be shown by
+CLIPPED = 0.01  # share of the levels that differ which may be too bright to show then
 MARKERS = "osv^"  # no two of 24 series have both in common
 
 
@@ -151,3 +153,19 @@ def show(ax: "Axes", image: np.ndarray) -> None:
         return
     spare = np.zeros((*image.shape[:2], max(0, 3 - image.shape[-1])), np.uint8)
     ax.imshow(np.concatenate([image[..., :3], spare], axis=-1))
+
+
+def amplified(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, int]:
+    """What differs between two images, uint8 `[h, w, c]`, made so bright that it can be seen.
+
+    Returns:
+        The absolute difference times a factor, uint8, and the factor: the largest that hardly cuts anything off.
+
+    >>> amplified(np.full((2, 2, 1), 100, np.uint8), np.full((2, 2, 1), 90, np.uint8))[1]
+    20
+    """
+    levels = np.abs(after.astype(int) - before)
+    there = levels[levels > 0]
+    fitting = [factor for factor in FACTORS if len(there) and (there * factor > 255).mean() <= CLIPPED]
+    factor = max(fitting, default=1)
+    return np.minimum(levels * factor, 255).astype(np.uint8), factor

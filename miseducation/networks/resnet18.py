@@ -7,7 +7,6 @@ from typing import final
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import resnet18
 
 from miseducation.networks import Network
 
@@ -21,6 +20,8 @@ class ResNet18(Network):
 
     def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
         super().__init__(shape, classes)
+        from torchvision.models import resnet18  # it takes seconds, which whoever builds another network is spared
+
         self.layers = resnet18(num_classes=classes)
         self.layers.conv1 = nn.Conv2d(shape[2], 64, 3, padding=1, bias=False)
         self.layers.maxpool = nn.Identity()

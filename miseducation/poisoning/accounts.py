@@ -6,15 +6,17 @@ no vote to win.
 
 from bisect import bisect_left
 from itertools import product
-from typing import Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import numpy as np
-import pandas as pd
 from pydantic import Field, field_validator
 
 from miseducation.errors import InputError
 from miseducation.poisoning.channels.crowdsourcing import Crowdsourcing
 from miseducation.project.params import Section
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 POINTS = 40  # steps from no account to all of them that are simulated
 TOLERANCE = 1e-8  # relative, of the closed form: a wanted rate that is just met is met
@@ -51,7 +53,7 @@ class AccountsSection(Section):
             )
 
 
-def effective(crowd: Crowdsourcing, asked: AccountsSection, rng: np.random.Generator) -> pd.DataFrame:
+def effective(crowd: Crowdsourcing, asked: AccountsSection, rng: np.random.Generator) -> "pd.DataFrame":
     """The effective rate for each intended rate, number of votes, and some numbers of the attacker's accounts.
 
     Args:
@@ -64,6 +66,8 @@ def effective(crowd: Crowdsourcing, asked: AccountsSection, rng: np.random.Gener
         the same counted; standard_error, how far the closed form lets that stray; needed, the least number of attackers
         for the wanted rate, missing where not even all workers are enough.
     """
+    import pandas as pd
+
     found = []
     for rate, count in product(asked.rates, asked.votes):
         intended = max(1, round(rate * asked.rows))
@@ -88,12 +92,12 @@ def least(crowd: Crowdsourcing, *, votes: int, rate: float, wanted: float, class
     return attackers if attackers <= crowd.workers else None
 
 
-def answers(table: pd.DataFrame) -> pd.DataFrame:
+def answers(table: "pd.DataFrame") -> "pd.DataFrame":
     """Of what `effective` found, a row per intended rate and number of votes: workers, votes, rate, needed."""
     return table[["workers", "votes", "rate", "needed"]].drop_duplicates(ignore_index=True)
 
 
-def report(table: pd.DataFrame, wanted: float) -> str:
+def report(table: "pd.DataFrame", wanted: float) -> str:
     """The answers in what `effective` found, in words: a line for each intended rate."""
     lines = [f"Of {table['workers'][0]:,} accounts, the attacker needs for an effective {percent(wanted)}, if"]
     for rate, found in answers(table).groupby("rate", sort=False):
@@ -110,6 +114,8 @@ def percent(share: float) -> str:
 
 def in_words(needed: Any) -> str:
     """A number of accounts as a text, also where none is enough."""
+    import pandas as pd
+
     return "more than there are" if pd.isna(needed) else f"{needed:,}"
 
 

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 
 class Truth(NamedTuple):
@@ -62,6 +61,9 @@ def ranking(suspicion: np.ndarray, poison: np.ndarray) -> dict[str, float]:
     """
     if poison.all() or not poison.any():
         return {}
+
+    from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
+
     false, true, _ = roc_curve(poison, suspicion, drop_intermediate=False)
     return {
         "auroc": float(roc_auc_score(poison, suspicion)),

@@ -13,8 +13,9 @@ Written by `make study NAME={name}`. An audit gets the training set alone: nothi
 "Succeeds" is the attack's own success rate on the study's model, which the audit never sees. The verdict is on the
 whole set, with the number of seeds if there are several. Precision is the share of poison among the rows that are
 flagged as a backdoor's, of those that are poison or that nobody touched; "found" is the share of the poison that is,
-and "found as wrong labels" the share of it that is flagged for its label instead. Means over the seeds; a dash stands
-where there is nothing to tell."""
+"as wrong labels" the share of it that is flagged for its label instead, and "as a mark" that of rows which share pixels
+to the value, but which a network would not take for a trigger. Means over the seeds; a dash stands where there is
+nothing to tell."""
 
 
 def markdown(name: str, cells: pd.DataFrame) -> str:
@@ -37,7 +38,12 @@ def _said(cells: pd.DataFrame) -> dict[str, str]:
     counts["clean"] = len(cells) - sum(counts.values())
     several = len(cells) > 1
     said = ", ".join(f"{verdict} {count}" if several else verdict for verdict, count in counts.items() if count)
-    shares = {"precision": "precision", "found": "found", "found as wrong labels": "found_as_error"}
+    shares = {
+        "precision": "precision",
+        "found": "found",
+        "as wrong labels": "found_as_error",
+        "as a mark": "found_as_mark",
+    }
     return {"verdict": said} | {head: _share(cells[f"audit.{column}"]) for head, column in shares.items()}
 
 

@@ -1,7 +1,9 @@
 """Where, how exactly and with how many threads torch computes: the section `compute` of `params.yaml`."""
 
 import os
+import platform
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
@@ -56,3 +58,15 @@ def precision(compute: ComputeSection, device: "torch.device") -> "torch.dtype":
     has: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of torch lack it
     fast = device.type == "cpu" and (has.get("amx_bf16") or has.get("avx512_bf16"))
     return torch.bfloat16 if fast else torch.float32
+
+
+def machine(device: "torch.device") -> dict[str, str]:
+    """What the last digits of a result depend on beside its parameters: the kind of processor, and the versions."""
+    import torch
+
+    kind = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+    return {
+        "processor": torch.cuda.get_device_name(device) if device.type == "cuda" else kind,
+        "python": platform.python_version(),
+        **{package: version(package) for package in ("torch", "torchvision", "numpy")},
+    }

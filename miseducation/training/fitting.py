@@ -1,6 +1,7 @@
 """The training loop: network, data and knobs in; trained network and history out. No files, no tracking."""
 
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -91,6 +92,7 @@ def fit(
     augment: Collection[str] = (),
     loss: Callable[..., torch.Tensor] = cross_entropy,
     progress: Callable[[Epoch], None] = lambda _: None,
+    watch: Callable[[Network, int, int], None] = lambda *_: None,
 ) -> list[Epoch]:
     """Trains `network` in place with Adam and a one-cycle learning rate; returns a row per epoch.
 
@@ -114,6 +116,8 @@ def fit(
         augment: How images are changed each time they are seen, flip and shift, see `training.augment`.
         loss: What is minimised, of a batch's logits, labels and `label_smoothing` by name: a function such as torch's.
         progress: Called after each epoch.
+        watch: Called after each step with the network, the steps behind it and those of the whole training, in their
+            precision. It must leave the network as it is.
 
     Raises:
         ValueError: If there are fewer than 2 rows for each rank.
@@ -128,6 +132,7 @@ def fit(
     replica = distributed.replicate(network)
     weights = [weight for weight in network.parameters() if weight.requires_grad]
     optimiser = Adam(weights, weight_decay)
+    numbers = partial(torch.autocast, device.type, precision, enabled=precision != torch.float32)
     history: list[Epoch] = []
     # Layers such as dropout draw from torch's global generator; it is put back afterwards.
     devices = [device] if device.type == "cuda" else []
@@ -140,13 +145,15 @@ def fit(
             for step, batch in enumerate(order.tensor_split(steps)):
                 rows = batch.tensor_split(ranks)[rank]
                 wanted, share = labels[rows], len(rows) / len(batch)
-                with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+                with numbers():
                     logits = replica(changed(images(rows), rows)).float()
                 cost = loss(logits, wanted, label_smoothing=label_smoothing)
                 gradients = distributed.gradients(cost, weights, share)
                 optimiser.step(gradients, learning_rate * one_cycle((epoch + step / steps) / epochs))
                 loss_sum += cost.detach() * share
                 correct += (logits.detach().argmax(dim=1) == wanted).sum()
+                with numbers():
+                    watch(network, epoch * steps + step + 1, epochs * steps)
             distributed.add_up(loss_sum, correct)
             history.append(Epoch(epoch + 1, loss_sum.item() / steps, correct.item() / len(data)))
             progress(history[-1])

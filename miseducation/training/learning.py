@@ -1,7 +1,7 @@
 """How one model is trained: the section `train` of `params.yaml`, and what it means."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -44,6 +44,10 @@ class TrainSection(Section):
         return processes
 
 
+def unwatched(*_: object) -> None:
+    """Looks at nothing while a network is trained."""
+
+
 def learn(
     section: TrainSection,
     data: Dataset | Dataset[Images],
@@ -52,8 +56,9 @@ def learn(
     device: "torch.device",
     precision: "torch.dtype",
     progress: "Callable[[Epoch], None]" = lambda _: None,
+    watch: "Callable[[Network, int, int], None]" = unwatched,
 ) -> "tuple[Network, list[Epoch]]":
-    """Builds the network and fits it to `data`; returns it with its history."""
+    """Builds the network and fits it to `data`, see `fitting.fit`; returns it with its history."""
     import torch
 
     from miseducation import networks
@@ -62,4 +67,5 @@ def learn(
     network = networks.build(section.network, data.images.shape[1:], len(data.classes), seed=seed)
     knobs = section.model_dump(exclude={"network", "processes"})  # named as `fit`'s arguments are
     rng = torch.Generator().manual_seed(seed)
-    return network, fitting.fit(network, data, **knobs, device=device, precision=precision, rng=rng, progress=progress)
+    place: dict[str, Any] = {"device": device, "precision": precision}
+    return network, fitting.fit(network, data, **knobs, **place, rng=rng, progress=progress, watch=watch)

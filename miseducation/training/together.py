@@ -1,14 +1,14 @@
 """Trains one model in as many processes as `train.processes`, or torchrun, says; with a progress bar."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from miseducation.dataset import Dataset, Images
 from miseducation.errors import InputError
 from miseducation.training import ranks
-from miseducation.training.compute import ComputeSection, precision, set_up
-from miseducation.training.learning import TrainSection, learn
+from miseducation.training.compute import ComputeSection, machine, precision, set_up
+from miseducation.training.learning import TrainSection, learn, unwatched
 
 if TYPE_CHECKING:
     from miseducation.networks import Network
@@ -21,7 +21,7 @@ class Trained(NamedTuple):
     Attributes:
         network: On its device, in evaluation mode.
         history: A row per epoch.
-        computed: What "auto" came to on this machine, and how many processes there really were.
+        computed: What "auto" came to on this machine, how many processes there really were, and what it all ran on.
         seconds: Of the training, by the clock on the wall.
     """
 
@@ -39,10 +39,12 @@ def train(
     seed: int,
     title: str,
     command: Sequence[str],
+    watch: "Callable[[Network, int, int], None]" = unwatched,
 ) -> Trained | None:
     """Trains a model, which the progress bar calls by its title, alone or as one of several processes.
 
-    Another process comes to this very call by `python` with the command as its arguments.
+    Another process comes to this very call by `python` with the command as its arguments. The first one has the bar,
+    and watches, see `fitting.fit`.
 
     Returns:
         The model; None where another process has it: in all but the first, and in one that started others.
@@ -75,7 +77,8 @@ def train(
                 bar.set_postfix(loss=f"{epoch.loss:.4f}", accuracy=f"{epoch.accuracy:.4f}", refresh=False)
                 bar.update()
 
-            network, history = learn(section, data, seed=seed, device=own, precision=chosen, progress=show)
+            watch = watch if first else unwatched
+            network, history = learn(section, data, seed=seed, device=own, precision=chosen, progress=show, watch=watch)
         seconds = time.perf_counter() - start
     if not first:
         return None
@@ -84,5 +87,6 @@ def train(
         "precision": str(chosen).removeprefix("torch."),
         "threads": compute.threads,
         "processes": ranks.count() or 1,
+        **machine(own),
     }
     return Trained(network, history, computed, seconds)

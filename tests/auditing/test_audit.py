@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,12 +13,15 @@ from miseducation.auditing.audit import Audited, audit, check, summary, table
 from miseducation.auditing.section import AuditSection
 from miseducation.dataset import Dataset
 from miseducation.datasets.digits import Digits
+from miseducation.defending.evidence import Recipe
 from miseducation.errors import InputError
+from miseducation.networks import Network
 from miseducation.poisoning.label_maps import AllToOne
 from miseducation.training.compute import ComputeSection
 
 ATTACKS: dict[str, Attack | None] = {"clean": None, "badnets": BadNets(), "blended": Blended(), "flip": LabelFlip()}
-SECTION = AuditSection(data="digits", steps=300)
+SECTION = AuditSection(data="digits", steps=150)
+STEPS = {"blended": 300}  # it is learnt later than a pixel
 COMPUTE = ComputeSection(device="cpu", precision="float32", threads=1)
 
 
@@ -32,7 +37,8 @@ def poisoned(name: str) -> Dataset:
 @cache
 def audited(name: str) -> Audited:
     data = poisoned(name)
-    return audit(data.images, data.labels, data.classes, SECTION, COMPUTE, seed=1)
+    section = SECTION.model_copy(update={"steps": STEPS.get(name, SECTION.steps)})
+    return audit(data.images, data.labels, data.classes, section, COMPUTE, seed=1)
 
 
 @pytest.mark.parametrize(
@@ -117,3 +123,43 @@ def test_what_makes_no_sense_gets_no_verdict_that_evidence_does_not_carry(kind: 
     found = audit(images, labels, classes, quick, COMPUTE, seed=1)
     assert summary(found, labels, classes)["verdict"] in ("clean", "mislabelled")
     assert len(table(found, labels, classes, [])) == 300
+
+
+def test_trusted_rows_are_learnt_and_not_reported() -> None:
+    data = poisoned("badnets")
+    known, rest = data[:200], data[200:]
+    given = rest.images[:], rest.labels, rest.classes
+    found = audit(*given, SECTION, COMPUTE, seed=1, trusted=(known.images[:], known.true_labels))
+    assert len(found.reasons) == len(found.readings.without) == len(rest.labels)
+    assert {len(each) for named in (found.suspicions, found.named) for each in named.values()} == {len(rest.labels)}
+    assert summary(found, rest.labels, rest.classes)["rows"] == len(rest.labels)
+    assert summary(found, rest.labels, rest.classes)["verdict"] == "poisoned"
+    poison = rest.poisoned & (rest.labels != rest.true_labels)
+    assert poison[found.flagged].mean() >= 0.9
+    assert found.flagged[poison].mean() >= 0.9
+
+
+def test_an_interrupted_audit_goes_on_from_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It trains four networks, and is interrupted in the third; what is half written counts for nothing."""
+    data, section, trained = poisoned("badnets")[:400], SECTION.model_copy(update={"steps": 40}), []
+    given, train = (data.images, data.labels, data.classes, section, COMPUTE), Recipe.train
+
+    def interrupted(self: Recipe, *args: Any, **knobs: Any) -> Network:
+        trained.append(len(args[1]))
+        if len(trained) == 3:
+            raise KeyboardInterrupt
+        return train(self, *args, **knobs)
+
+    monkeypatch.setattr(Recipe, "train", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        audit(*given, seed=1, kept=tmp_path / "kept")
+    assert len(list((tmp_path / "kept").iterdir())) == 2
+    found = audit(*given, seed=1, kept=tmp_path / "kept")
+    assert len(trained) == 3 + 2
+    monkeypatch.undo()
+    whole = audit(*given, seed=1)
+    np.testing.assert_array_equal(found.readings.without, whole.readings.without)
+    np.testing.assert_array_equal(found.readings.crossed, whole.readings.crossed)
+    np.testing.assert_array_equal(found.reasons, whole.reasons)
+    audit(*given, seed=2, kept=tmp_path / "kept")
+    assert len(list((tmp_path / "kept").iterdir())) == 8, "another seed's networks are others"

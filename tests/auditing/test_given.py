@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from miseducation.auditing.given import read_given
+from miseducation.auditing.given import Given, read_given, read_trusted
+from miseducation.auditing.section import AuditSection, read_audit
 from miseducation.errors import InputError
 from miseducation.project import own_files
 
@@ -101,3 +102,38 @@ def test_names_that_are_no_text_can_be_written(tmp_path: Path) -> None:
     (folder / "class 0" / "00.png").rename(folder / "class 0" / "a\udcff\n<b>.png")
     *_, files = read(folder)
     assert all(file.encode() and file.isprintable() for file in files)
+
+
+def trusted(place: Path, given: Given) -> Any:
+    return read_trusted(AuditSection(data="unread", trusted=str(place), shape=(5, 6)), given)
+
+
+def test_trusted_rows_have_the_labels_of_the_data(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "known")
+    shutil.rmtree(folder / "class 1")
+    given = Given(IMAGES, LABELS, ("class 2", "more", "class 0"), [], {})
+    images, labels = trusted(folder, given)
+    assert np.bincount(labels).tolist() == [4, 0, 4]
+    assert {image.tobytes() for image in images[labels == 0]} == {image.tobytes() for image in IMAGES[LABELS == 2]}
+    assert read_trusted(AuditSection(data="unread"), given) is None
+
+
+def test_trusted_rows_that_are_no_more_of_the_same_are_refused(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "known")
+    with pytest.raises(
+        InputError, match=r"audit\.trusted = .* has the class 'class 2'; allowed: those of the data, class 0"
+    ):
+        trusted(folder, Given(IMAGES, LABELS % 2, ("class 0", "class 1"), [], {}))
+    with pytest.raises(InputError, match=r"audit\.trusted = .* has images of 5×6×3, .*; allowed: 5×6×1"):
+        trusted(folder, Given(IMAGES[..., :1], LABELS, ("class 0", "class 1", "class 2"), [], {}))
+    with pytest.raises(InputError, match=r"params\.yaml: audit\.trusted = .* is not there"):
+        trusted(tmp_path / "nowhere", Given(IMAGES, LABELS, ("class 0", "class 1", "class 2"), [], {}))
+
+
+def test_what_stands_in_the_environment_takes_the_place_of_the_knobs(
+    in_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert read_audit().trusted is None
+    monkeypatch.setenv("AUDIT_DATA", "mine")
+    monkeypatch.setenv("AUDIT_TRUSTED", "known")
+    assert (read_audit().data, read_audit().trusted) == ("mine", "known")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import beta
 
 from miseducation.auditing.carry_over import Readings
-from miseducation.auditing.verdict import BAD, FEWEST, LEVEL, Judged, judge, reasons, worst
+from miseducation.auditing.verdict import BAD, FEWEST, LEVEL, judge, reasons, worst
 
 CLASSES = 4
 ROWS = 200  # a class
@@ -37,7 +37,7 @@ def verdict_of(*args: int, **more: float) -> str:
     labels, readings = situation(*args, **more)  # type: ignore[arg-type]
     judged = judge(labels, CLASSES, readings)
     assert all(each.verdict == "clean" for each in judged[1:])
-    assert worst(judged) == judged[0].verdict
+    assert worst(each.verdict for each in judged) == judged[0].verdict
     return judged[0].verdict
 
 
@@ -100,8 +100,7 @@ def test_what_is_flagged_says_why() -> None:
 
 
 def test_the_worst_class_is_the_verdict() -> None:
-    each = [Judged(verdict, 9, 0, 0, 0, 0, 0, 0.0) for verdict in BAD]
-    assert [worst(each[: count + 1]) for count in range(4)] == list(BAD)
+    assert [worst(BAD[: count + 1]) for count in range(4)] == list(BAD)
     assert worst([]) == "clean"
 
 

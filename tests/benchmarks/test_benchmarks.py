@@ -14,7 +14,6 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import counting, machine, peaks, report, roofline, scenarios, tables, training
-from benchmarks.contestants import tutorial
 from miseducation.dataset import clean
 from miseducation.project.params import read
 from miseducation.training.learning import TrainSection
@@ -183,6 +182,8 @@ def test_the_fastest_measurement_counts() -> None:
 
 
 def test_the_tutorial_sees_the_images_as_its_transforms_give_them() -> None:
+    from benchmarks.contestants import tutorial  # torchvision takes seconds, which no other process needs to wait
+
     pixels = np.array([0, 255], dtype=np.uint8).reshape(2, 1, 1, 1)
     values = [image.item() for image, _ in tutorial.Pictures(pixels, np.array([3, 4]))]  # type: ignore[attr-defined]
     assert values == pytest.approx([(0 - 0.1307) / 0.3081, (1 - 0.1307) / 0.3081], abs=1e-5)

@@ -66,3 +66,11 @@ def test_on_digits() -> None:
     assert figures["tpr_at_1pct_fpr"] > 0.95, figures
     assert figures["true_positive_rate"] > 0.9, figures
     assert figures["false_positive_rate"] < 0.01, figures
+
+
+def test_of_many_rows_a_sample_does() -> None:
+    case = digits()
+    few, all_of_them = (LabelFreeNeighbours(known=known).suspect(case.evidence) for known in (700, len(case.poison)))
+    np.testing.assert_array_equal(all_of_them, LabelFreeNeighbours().suspect(case.evidence))
+    assert ranking(few, case.poison)["auroc"] > 0.98
+    assert not np.array_equal(few, all_of_them)

@@ -13,12 +13,13 @@ import pytest
 from PIL import Image
 
 from miseducation.auditing.audit import TERMS
+from miseducation.auditing.marks import Mark
 from miseducation.auditing.verdict import BAD, MEANING
 from miseducation.dataset import Images
 from miseducation.dataset.images import StoredImages
-from miseducation.figures import audit_pictures
+from miseducation.figures import audit_pictures, pages
 from miseducation.figures.audit import page
-from miseducation.figures.audit_look import plain
+from miseducation.figures.pages import plain
 
 SIDE, STICKER = 32, 4
 CORNER = np.s_[SIDE - STICKER - 1 : SIDE - 1, SIDE - STICKER - 1 : SIDE - 1]
@@ -54,7 +55,7 @@ class Reader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, {name: value or "" for name, value in attrs}))
-        if tag not in ("img", "meta", "br"):
+        if tag not in ("img", "meta", "br", "source"):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -130,17 +131,23 @@ def case(
             "other_class_rows": backdoor,
             "other_class_carried_over_rows": backdoor,
             "carried_over_at_least": 0.8181 if backdoor else 0.0,
+            "marked_rows": 0,
+            "mark_pixels": 0,
+            "mark_obeyed_at_least": 0.0,
             "backdoor_rows": backdoor,
+            "mark_rows": 0,
             "wrong_label_rows": mistaken,
             "named_by": {"loss": backdoor},
         }
     told = {
         "data": "~/signs",
+        "trusted_rows": 0,
         "source": {"origin": "a folder of pictures", "licence": "not known", "sha256": {}},
         "verdict": verdict,
         "rows": len(shows),
         "flagged_rows": int(flagged.sum()),
         "backdoor_rows": int((reasons == "backdoor").sum()),
+        "mark_rows": 0,
         "wrong_label_rows": int((reasons == "wrong label").sum()),
         "level": 0.001,
         "classes": each,
@@ -203,6 +210,31 @@ def test_a_sticker_shows_in_what_flagged_pictures_have_in_common(channels: int) 
     assert np.mean(consistency[~there]) < 10
 
 
+def test_a_mark_is_drawn_and_its_rows_stand_beside_others_of_their_class() -> None:
+    """Their labels are right, and nobody asked what they look like."""
+    told, rows, images = case("clean")
+    own = rows["row"][rows["label"] == "stop"][:30].to_numpy()
+    images[own, :2, :3] = YELLOW
+    at = rows["row"].isin(own)
+    rows = rows.assign(flagged=at, reason=np.where(at, "mark", "")).sort_values(
+        ["flagged", "row"], ascending=[False, True]
+    )
+    told["mark_rows"] = 30
+    told["verdict"] = told["classes"]["stop"]["verdict"] = "suspicious"
+    told["classes"]["stop"] |= {"mark_rows": 30, "marked_rows": 30, "mark_pixels": 18, "mark_obeyed_at_least": 0.0123}
+    places = np.arange(images[0].size).reshape(images[0].shape)[:2, :3].ravel()
+    mark = Mark(0, places, np.tile(np.array(YELLOW, np.uint8), 6), np.zeros(images[0].size, np.float32), own)
+    read = Reader(page(told, rows, images, [mark]))
+    (drawn,) = read.pictures("the mark")
+    expected = np.full((SIDE, SIDE, 3), 128)
+    expected[:2, :3] = YELLOW
+    np.testing.assert_array_equal(drawn, expected)
+    assert "30 rows share, on mid grey" in read.text
+    assert "reads this class in 1.2% of cases or more" in read.text
+    assert "Flagged for a mark 30 rows (10.0%)" in read.text
+    assert len(read.pictures("its counterpart, an ordinary picture of stop")) == 12
+
+
 def test_a_weak_blend_is_drawn_stronger() -> None:
     rng = np.random.default_rng(1)
     images = rng.integers(60, 190, (400, 16, 16, 3), dtype=np.uint8)
@@ -227,7 +259,7 @@ def test_noise_has_nothing_in_common() -> None:
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_pictures_are_drawn_as_they_are(channels: int) -> None:
     image = np.random.default_rng(0).integers(0, 256, (5, 7, channels), dtype=np.uint8)
-    address = audit_pictures.png(image)
+    address = pages.png(image)
     drawn = np.array(Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))))
     np.testing.assert_array_equal(drawn.reshape(5, 7, -1)[..., :channels], image[..., :3])
 
@@ -236,8 +268,8 @@ def test_pictures_are_drawn_as_they_are(channels: int) -> None:
 def test_large_pictures_become_smaller(shape: tuple[int, int, int]) -> None:
     image = np.full(shape, 7, np.uint8)
     image[:, shape[1] // 2 :] = 9
-    drawn = Image.open(io.BytesIO(base64.b64decode(audit_pictures.png(image).partition(",")[2])))
-    assert max(drawn.size) <= audit_pictures.SIDE
+    drawn = Image.open(io.BytesIO(base64.b64decode(pages.png(image).partition(",")[2])))
+    assert max(drawn.size) <= pages.SIDE
     assert np.array(drawn).min() == 7
     assert np.array(drawn).max() == 9
 

@@ -10,7 +10,7 @@ from miseducation.attacks.badnets import BadNets
 from miseducation.attacks.label_consistent import LabelConsistent
 from miseducation.attacks.label_flip import LabelFlip
 from miseducation.datasets import Fetched
-from miseducation.figures import gallery
+from miseducation.figures import gallery, pictures
 from tests.figures.test_pictures import misplaced
 from tests.studies.study_projects import made_bench
 
@@ -18,9 +18,9 @@ from tests.studies.study_projects import made_bench
 def test_a_difference_is_shown_as_bright_as_it_can_be() -> None:
     before = np.full((10, 10, 1), 100, np.uint8)
     for change, factor in ((1, 50), (5, 50), (6, 20), (12, 20), (60, 2), (155, 1)):
-        shown, found = gallery.amplified(before, before + np.uint8(change))
+        shown, found = pictures.amplified(before, before + np.uint8(change))
         assert (found, int(shown.max())) == (factor, min(255, change * factor))
-    assert gallery.amplified(before, before)[1] == 1
+    assert pictures.amplified(before, before)[1] == 1
 
 
 def test_the_gallery_has_a_line_for_each_series_and_a_block_for_each_data_set() -> None:

@@ -31,8 +31,8 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return Project(tmp_path_factory.mktemp("audit") / "project")
+def project(reproduced: Project) -> Project:
+    return reproduced
 
 
 def test_poison_in_a_folder_is_told_by_the_files_names(project: Project, pictures: Path) -> None:
@@ -64,8 +64,10 @@ def test_poison_in_a_folder_is_told_by_the_files_names(project: Project, picture
 
 def test_the_poisoned_set_of_the_work_tree_can_be_audited(project: Project) -> None:
     project.set_params(audit={"data": "data/poisoned", "steps": 20})
+    poisoned = project.folder / "data/poisoned"
+    poisoned.rename(project.folder / "away")
     assert "`make repro` makes data/poisoned" in project("dvc", "repro", PIPELINE, fails=True)
-    project("dvc", "repro", "poison")
+    (project.folder / "away").rename(poisoned)
     project("dvc", "repro", PIPELINE)
     verdict = json.loads((project.folder / "metrics/audit/verdict.json").read_text())
     assert verdict["data"] == "data/poisoned"
@@ -74,15 +76,11 @@ def test_the_poisoned_set_of_the_work_tree_can_be_audited(project: Project) -> N
 
 def test_bad_input_leaves_the_earlier_result(project: Project) -> None:
     before = (project.folder / "metrics/audit/verdict.json").read_bytes()
-    for data, told in (
-        ("nowhere", "is not there, seen from the root of the project; allowed: a folder"),
-        ("tests/auditing", "holds 0 classes, needs two"),
-    ):
-        project.set_params(audit={"data": data})
-        said = project("dvc", "repro", PIPELINE, fails=True)
-        assert "error: params.yaml: audit.data = " in said
-        assert told in said
-        assert "Traceback" not in said
-        assert (project.folder / "metrics/audit/verdict.json").read_bytes() == before
+    project.set_params(audit={"data": "nowhere"})
+    said = project("dvc", "repro", PIPELINE, fails=True)
+    assert "error: params.yaml: audit.data = " in said
+    assert "is not there, seen from the root of the project; allowed: a folder" in said
+    assert "Traceback" not in said
+    assert (project.folder / "metrics/audit/verdict.json").read_bytes() == before
     project.set_params(audit={"network": "lenet"})
     assert "audit.network = 'lenet' is unknown" in project("dvc", "repro", PIPELINE, fails=True)

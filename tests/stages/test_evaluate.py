@@ -20,15 +20,19 @@ CLASSES = ["a", "b", "c"]
 ATTACK, LABEL_MAP = BadNets(patch={"position": [0, 0], "shape": [6, 6]}), AllToOne(target=1, classes=3)
 
 
-def noise(rows: int, seed: int) -> Dataset:
+def noise(rows: int, seed: int, classes: list[str] = CLASSES) -> Dataset:
     rng = np.random.default_rng(seed)
-    return clean(rng.integers(0, 256, (rows, 12, 12, 1), dtype=np.uint8), rng.integers(0, 3, rows), CLASSES)
+    return clean(rng.integers(0, 256, (rows, 12, 12, 1), dtype=np.uint8), rng.integers(0, 3, rows), classes)
 
 
 @pytest.fixture
 def test_set(in_folder: Path) -> Dataset:
     """Everything that the stage reads, in the working folder; two networks that learnt nonsense by heart."""
-    train, test = noise(100, 1), noise(500, 2)
+    return prepared(CLASSES)
+
+
+def prepared(classes: list[str]) -> Dataset:
+    train, test = noise(100, 1, classes), noise(500, 2, classes)
     save_raw(Path("data/raw"), train, test)
     rows, data, roles = ATTACK.poison_rows(
         train, rate=0.1, label_map=LABEL_MAP, rng=np.random.default_rng(0), mode="add"
@@ -95,3 +99,12 @@ def test_every_score_is_that_of_its_model_its_test_set_and_its_rows(test_set: Da
             "attack_success_rate": (triggered == 1)[of].mean() if label != 1 else np.nan,
         }
         assert by_class.loc[name].to_dict() == pytest.approx(expected, nan_ok=True)
+
+    looks = pd.read_csv("metrics/looks/answers.csv")
+    for line in looks.to_dict("records"):
+        image = (lit if line["image"] == "triggered" else test_set.images)[[line["row"]]]
+        told = networks.load(f"models/{line['model']}").probabilities(image)[0]
+        assert line["read_as"] == CLASSES[told.argmax()]
+        assert line["probability"] == pytest.approx(told.max(), abs=1e-5)
+    for variant in ("clean", "backdoored"):
+        assert np.load(f"metrics/looks/{variant}.npy").shape == (2, 12, 12)

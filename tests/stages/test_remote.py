@@ -25,20 +25,19 @@ def s3() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def shared(reproduced: Project, s3: str, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def shared(experimented: Project, s3: str, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The project after an experiment, with both its results pushed; it has committed its `dvc.lock`."""
     repository = str(tmp_path_factory.mktemp("repository"))
-    reproduced("git", "init", "--quiet", "--bare", repository)
-    reproduced("git", "remote", "add", "origin", repository)
-    reproduced.environment |= {"AWS_ACCESS_KEY_ID": "me", "AWS_SECRET_ACCESS_KEY": "hush"}
-    reproduced("dvc", "exp", "run", "-S", "attack.rate=0.05", "--name", "five-percent")
-    add_remote(reproduced, s3)
-    reproduced("dvc", "exp", "push", "--all-commits", "origin")
-    reproduced("git", "checkout", "--quiet", "params.yaml", "dvc.lock")
-    reproduced("dvc", "checkout")
-    reproduced("git", "push", "--quiet", "origin", "HEAD")
-    reproduced("dvc", "push", "--run-cache")
-    return reproduced
+    experimented("git", "init", "--quiet", "--bare", repository)
+    experimented("git", "remote", "add", "origin", repository)
+    experimented.environment |= {"AWS_ACCESS_KEY_ID": "me", "AWS_SECRET_ACCESS_KEY": "hush"}
+    add_remote(experimented, s3)
+    experimented("dvc", "exp", "push", "--all-commits", "origin")
+    experimented("git", "checkout", "--quiet", "params.yaml", "dvc.lock")
+    experimented("dvc", "checkout")
+    experimented("git", "push", "--quiet", "origin", "HEAD")
+    experimented("dvc", "push", "--run-cache")
+    return experimented
 
 
 def add_remote(project: Project, s3: str) -> None:

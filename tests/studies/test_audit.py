@@ -58,6 +58,7 @@ def test_a_study_tells_what_the_audit_itself_says(
         assert told[f"audit.{verdict}"] == (verdict == said)
     assert told["audit.found"] == backdoor[wrong].mean()
     assert told["audit.found_as_error"] == (found.reasons == "wrong label")[wrong].mean()
+    assert told["audit.found_as_mark"] == (found.reasons == "mark")[wrong].mean()
     assert told["audit.flagged_share"] == found.flagged.mean()
     counted = backdoor & (wrong | ~seen.poisoned)
     precision = wrong[counted].mean() if counted.any() else np.nan
@@ -65,8 +66,9 @@ def test_a_study_tells_what_the_audit_itself_says(
     clean = cells[cells["rate"] == 0]
     assert clean[["audit.found", "audit.precision"]].isna().all(axis=None)
     lines = (Path("metrics/mine") / "audit.md").read_text().splitlines()
-    assert "| none | – | – | clean | – | – | – |" in lines
+    assert "| none | – | – | clean | – | – | – | – |" in lines
     (line,) = (line for line in lines if line.startswith("| badnets | 5 % |"))
-    shares = [precision, backdoor[wrong].mean(), (found.reasons == "wrong label")[wrong].mean()]
+    as_errors, as_mark = ((found.reasons == reason)[wrong].mean() for reason in ("wrong label", "mark"))
+    shares = [precision, backdoor[wrong].mean(), as_errors, as_mark]
     assert line.endswith(f"| {said} | {' | '.join('–' if np.isnan(x) else f'{100 * x:.1f} %' for x in shares)} |")
     assert not (Path("metrics/mine") / "blind_window.md").exists(), "an audit is no detector"

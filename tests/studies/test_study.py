@@ -236,6 +236,7 @@ def test_a_study_that_is_stopped_and_killed_ends_as_an_undisturbed_one(own: Proj
     assert results(own) == before
 
     finished = stored(own)
+    own.environment |= {"LOKY_MAX_CPU_COUNT": "1"}  # one process, where there were two
     with subprocess.Popen(
         STUDY, cwd=own.folder, env=own.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as killed:
@@ -246,7 +247,7 @@ def test_a_study_that_is_stopped_and_killed_ends_as_an_undisturbed_one(own: Proj
     assert results(own) == before
 
     finished |= stored(own)
-    own.environment |= {"LOKY_MAX_CPU_COUNT": "1"} | stale_package(tmp_path)  # one process, where there were two
+    own.environment |= stale_package(tmp_path)
     own(*STUDY)
     assert stable(own) == wanted
     assert finished.items() <= stored(own).items(), "a finished cell was trained again"

@@ -86,12 +86,12 @@ def test_two_processes_learn_what_one_learns(stage: Stage, digits: Fetched) -> N
     np.testing.assert_allclose(history["accuracy"], [epoch.accuracy for epoch in epochs], atol=0.04)
     np.testing.assert_allclose(history["loss"], [epoch.loss for epoch in epochs], atol=0.12)
     computed = json.loads((stage.folder / "models/clean/training.json").read_text())
-    assert computed == {"device": "cpu", "precision": "float32", "threads": 1, "processes": 2}
+    assert computed.items() >= {"device": "cpu", "precision": "float32", "threads": 1, "processes": 2}.items()
 
 
 def test_torchrun_finds_the_same_bytes_whatever_the_knob(stage: Stage) -> None:
     before = stage.results()
-    assert len(before) == 4
+    assert len(before) == 5
     params = stage.folder / "params.yaml"
     params.write_text(params.read_text().replace("processes: 2", "processes: 1"))
     for name in before:

@@ -1,6 +1,8 @@
 """One model, trained by as many processes as it takes: what this one does of that. Others are in `test_distributed`."""
 
 import os
+import platform
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +65,15 @@ def test_one_process_trains_alone_and_tells_what_auto_came_to(
     weights, history = alone()
     assert same(trained.network, weights)
     assert trained.history == history
-    assert trained.computed == {"device": "cpu", "precision": "bfloat16", "threads": 2, "processes": 1}
+    assert trained.computed == {
+        "device": "cpu",
+        "precision": "bfloat16",
+        "threads": 2,
+        "processes": 1,
+        "processor": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
+        "python": platform.python_version(),
+        **{package: version(package) for package in ("torch", "torchvision", "numpy")},
+    }
     assert trained.seconds == 207.5
     shown = capsys.readouterr().err
     assert "train clean on cpu: 100%" in shown

@@ -21,13 +21,14 @@ class Audit(OfModels):
     """The verdict, a column for each but `clean`, of which one is 1; and which rows were flagged, as shares, 0 to 1.
 
     `precision` is the share of poison among the rows that are flagged as a backdoor's, of those that are poison or that
-    nobody touched, `found` the share of the poison that is, and `found_as_error` the share of it that is flagged for
-    wrong labels instead.
+    nobody touched, `found` the share of the poison that is, and `found_as_error` and `found_as_mark` the shares of it
+    that are flagged for wrong labels, or for a mark that no network obeys, instead.
     """
 
     of_arm: ClassVar[bool] = False
     columns: ClassVar[tuple[str, ...]] = tuple(
-        f"audit.{name}" for name in (*VERDICTS, "precision", "found", "found_as_error", "flagged_share")
+        f"audit.{name}"
+        for name in (*VERDICTS, "precision", "found", "found_as_error", "found_as_mark", "flagged_share")
     )
 
     @property
@@ -37,7 +38,7 @@ class Audit(OfModels):
 
     def knobs(self, bench: Bench) -> list[Any]:
         """Those of the section `audit` that tell how networks are trained."""
-        return [_section(bench).model_dump(mode="json", exclude={"data", "shape", "colour"})]
+        return [_section(bench).model_dump(mode="json", exclude={"data", "trusted", "shape", "colour"})]
 
     def measure(self, trained: Trained) -> dict[str, float]:
         """See `OfModels.measure`."""
@@ -48,13 +49,14 @@ class Audit(OfModels):
             found = audit(learnt.images[rows], labels, learnt.classes, _section(bench), bench.compute, seed=seed)
         truth = Truth.of(learnt.labels, learnt.true_labels, learnt.poisoned, trained.poison.roles)
         poison, counted = truth.poison[rows], (truth.poison | truth.rest)[rows]
-        worst = verdict.worst(found.judged)
+        worst = verdict.worst(each.verdict for each in found.judged)
         backdoor = found.reasons == "backdoor"
         told = {f"audit.{each}": float(worst == each) for each in VERDICTS}
         told["audit.flagged_share"] = float(found.flagged.mean())
         if poison.any():
             told["audit.found"] = float(backdoor[poison].mean())
             told["audit.found_as_error"] = float((found.reasons == "wrong label")[poison].mean())
+            told["audit.found_as_mark"] = float((found.reasons == "mark")[poison].mean())
             if (backdoor & counted).any():
                 told["audit.precision"] = float(poison[backdoor & counted].mean())
         return told
