@@ -7,7 +7,6 @@ from typing import TypeAlias
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browser.conftest import BEFORE
 from tests.browser.served import ITS_OWN, served
 from tests.browser.window import Window
 from tests.conftest import Project
@@ -23,16 +22,16 @@ POINTS = """Object.fromEntries([...document.querySelectorAll(".js-plotly-plot")]
 
 
 @pytest.fixture(scope="module")
-def addresses(two_rates: Project) -> Iterator[dict[str, str]]:
-    with served(two_rates.folder, two_rates.environment) as found:
+def addresses(browser: Browser, experimented: Project) -> Iterator[dict[str, str]]:
+    with served(experimented.folder, experimented.environment) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def scores(two_rates: Project) -> Scores:
+def scores(reproduced: Project, experimented: Project) -> Scores:
     """The headline of each run."""
-    files = {LATER: "metrics/evaluation.json", EARLIER: BEFORE}
-    return {name: json.loads((two_rates.folder / file).read_text()) for name, file in files.items()}
+    projects = {LATER: experimented, EARLIER: reproduced}
+    return {name: json.loads((each.folder / "metrics/evaluation.json").read_text()) for name, each in projects.items()}
 
 
 @pytest.fixture
