@@ -81,9 +81,7 @@ lint: $(VENV)/.installed-test  ## Check style, types and who imports whom
 	$(BIN)/mypy
 
 ui: $(VENV)/.installed  ## Compare the runs in MLflow, on http://127.0.0.1:5000 (or PORT=…)
-	@[ -f mlflow.db ] || { echo "There are no runs yet: make repro makes the first."; exit 1; }
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db \
-		--host 127.0.0.1 --port $(PORT) --workers 1
+	@$(BIN)/python -m miseducation.commands.ui --port $(PORT)
 
 article: $(VENV)/.installed  ## The README's table: 1 % and 5 % poison, seeds 1 to 5, as ten DVC experiments
 	$(BIN)/python -m benchmarks.article

@@ -30,7 +30,7 @@ def main() -> None:
         for name, data in (("untouched", test), ("triggered", triggered))
     }
     answers["backdoored", "decoys"] = models["backdoored"].predict(decoys)
-    shares = evaluation.headline(test, triggered, attackable, answers)
+    shares = evaluation.proportions(test, triggered, attackable, answers)
     values = {name: share.value for name, share in shares.items()}
     train, manifest = load_raw(RAW, "train"), read_manifest(POISONED)
     before, after = load_pairs(RAW, POISONED, np.flatnonzero(manifest["role"] == "poison")[: visibility.SAMPLE])
@@ -41,7 +41,9 @@ def main() -> None:
         **evaluation.visible(test.images[attackable], triggered.images[attackable]),
         **evaluation.visible(before.images, after.images, "poison_"),
     }
-    write_json(METRICS / "evaluation.json", scores)
+    write_json(METRICS / "evaluation.json", {name: scores[name] for name in evaluation.HEADLINE if name in scores})
+    details = {name: score for name, score in scores.items() if name not in evaluation.HEADLINE}
+    write_json(METRICS / "details.json", details)
     write_json(METRICS / "intervals.json", {name: share.interval for name, share in shares.items()})
     write_csv(METRICS / "per_class.csv", evaluation.per_class(test, triggered, attackable, answers))
     answering = {variant: network.probabilities for variant, network in models.items()}

@@ -1,6 +1,7 @@
 """train: fits one network to the clean or the poisoned training set; everything but the data is the same."""
 
 import argparse
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,7 @@ def main() -> None:
     trained = together.train(section, compute, data, seed=seed, title=variant, command=again, watch=watch)
     if trained is None:  # another process has it
         return
+    ended = datetime.now(UTC)
 
     import pandas as pd
 
@@ -52,6 +54,8 @@ def main() -> None:
 
     networks.save(trained.network, MODELS / variant)
     write_json(MODELS / variant / "training.json", trained.computed)
+    began = ended - timedelta(seconds=trained.seconds)
+    write_json(METRICS / variant / "timing.json", {"began": began.isoformat(), "seconds": trained.seconds})
     write_csv(METRICS / variant / "history.csv", pd.DataFrame(trained.history))
     write_csv(METRICS / variant / "learnt.csv", pd.DataFrame(watch.moments))
     computed = "({device}, {precision})".format(**trained.computed)

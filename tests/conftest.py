@@ -252,10 +252,13 @@ def rates(project: Project) -> list[float]:
 
 
 def scores(project: Project) -> dict[str, float]:
-    return dict(json.loads((project.folder / "metrics/evaluation.json").read_text()))
+    """All of them, the headline first."""
+    headline, details = ((project.folder / f"metrics/{name}.json").read_text() for name in ("evaluation", "details"))
+    return {**json.loads(headline), **json.loads(details)}
 
 
 def results(project: Project) -> dict[str, bytes]:
-    """The bytes of every result file."""
+    """The bytes of every result file, but for the training's, which tell how long it took."""
     files = [path for name in ("data", "models", "metrics") for path in (project.folder / name).rglob("*")]
-    return {str(path.relative_to(project.folder)): path.read_bytes() for path in files if path.is_file()}
+    files = [path for path in files if path.is_file() and path.name != "timing.json"]
+    return {str(path.relative_to(project.folder)): path.read_bytes() for path in files}

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from miseducation.commands.summary import table
+from miseducation.commands.summary import FILES, table
 from miseducation.errors import InputError
 from miseducation.project.command import run as run_command
 from miseducation.project.git import baseline, experiments, keep_experiment
@@ -61,7 +61,7 @@ def run(
     if one fails. For the other arguments see `command`.
 
     Returns:
-        Its scores and their intervals, as in `metrics/evaluation.json` and `metrics/intervals.json`.
+        Its scores and their intervals, as in `metrics/evaluation.json` and `details.json`, and in `intervals.json`.
 
     Raises:
         InputError: If there is no git commit to start from, or DVC does not keep the experiment.
@@ -84,10 +84,8 @@ def run(
     # By commit, as a branch may have the same name. Not metrics_show, which wants them in the work tree, too; nor
     # dvc.api.read, which finds nothing where the project is a folder of a larger repository.
     with Repo() as repo, repo.switch(commit):
-        scores, intervals = (
-            json.loads(repo.dvcfs.read_text(f"metrics/{file}.json")) for file in ("evaluation", "intervals")
-        )
-    return scores, intervals
+        headline, details, intervals = (json.loads(repo.dvcfs.read_text(f"metrics/{file}.json")) for file in FILES)
+    return headline | details, intervals
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:

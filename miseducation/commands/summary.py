@@ -9,7 +9,7 @@ from miseducation.project import command
 from miseducation.project.files import read_json
 from miseducation.tracking.runs import Store
 
-METRICS = Path("metrics")
+METRICS, FILES = Path("metrics"), ("evaluation", "details", "intervals")
 MEANING = {
     "attack_success_rate": "triggered images read as the attacker wants",
     "clean_accuracy": "backdoored model, untouched test set",
@@ -26,7 +26,7 @@ MEANING = {
 
 
 def table(scores: dict[str, Any], intervals: dict[str, list[float]]) -> str:
-    """A line per score with its 95 % confidence interval, as in `metrics/evaluation.json` and `intervals.json`."""
+    """A line per score, of `evaluation.json` and `details.json`, with its 95 % interval, of `intervals.json`."""
     counts = [f"{scores['poisoned_rows']} poisoned rows, {scores['poisoned_share']:.2%} of the training set"]
     if outvoted := scores["intended_rows"] - scores["poisoned_rows"]:
         counts.append(f"of {scores['intended_share']:.2%} intended: {outvoted} were outvoted")
@@ -45,7 +45,8 @@ def table(scores: dict[str, Any], intervals: dict[str, list[float]]) -> str:
 
 def main() -> None:
     """Reads `metrics`; prints the table and what to do next."""
-    print(f"\n{table(read_json(METRICS / 'evaluation.json'), read_json(METRICS / 'intervals.json'))}")
+    headline, details, intervals = (read_json(METRICS / f"{name}.json") for name in FILES)
+    print(f"\n{table(headline | details, intervals)}")
     store = Store(Path())
     print(f"\nThe run is in {store.hide(store.uri)}")
     print(f"{METRICS / 'report.html'} tells it in words and pictures.")

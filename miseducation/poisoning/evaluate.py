@@ -24,8 +24,9 @@ def evaluate(
         label_map: Who is attacked, and into what.
 
     Returns:
-        Shares, 0 to 1, named as in `metrics/evaluation.json`; where there are no decoys no `other_trigger_rate`. A
-        clean model's `attack_success_rate` is the false trigger rate: what the attack gets without any backdoor.
+        Shares, 0 to 1, named as in `metrics/evaluation.json` and `details.json`; where there are no decoys no
+        `other_trigger_rate`. A clean model's `attack_success_rate` is the false trigger rate: what the attack gets
+        without any backdoor.
 
     Raises:
         InputError: If the trigger does not fit the images, or the model gives something else than a class for each.

@@ -19,6 +19,17 @@ KEPT = {
     "experiments": "SELECT 1 FROM experiments WHERE name != 'Default'",
     "registered_models": "SELECT 1 FROM registered_models",
 }
+# What it keeps of places of artefacts below those of the experiments; :before and :here end with no slash.
+MOVE = """
+UPDATE runs SET artifact_uri = :here || substr(artifact_uri, length(:before) + 1)
+    WHERE substr(artifact_uri, 1, length(:before) + 1) = :before || '/';
+UPDATE logged_models SET artifact_location = :here || substr(artifact_location, length(:before) + 1)
+    WHERE substr(artifact_location, 1, length(:before) + 1) = :before || '/';
+UPDATE model_versions SET source = :here || substr(source, length(:before) + 1)
+    WHERE substr(source, 1, length(:before) + 1) = :before || '/';
+UPDATE model_versions SET storage_location = :here || substr(storage_location, length(:before) + 1)
+    WHERE substr(storage_location, 1, length(:before) + 1) = :before || '/';
+"""
 
 
 def prepare(file: Path, uri: str, root: Path) -> None:
@@ -124,11 +135,8 @@ def _follow(file: Path, root: Path) -> None:
             # A database outside the project may be that of several.
             if moved and (ours or not Path(unquote(before.removeprefix("file://"))).exists()):
                 database.execute("UPDATE experiments SET artifact_location = ? WHERE experiment_id = ?", (here, number))
-                database.execute(
-                    "UPDATE runs SET artifact_uri = ? || substr(artifact_uri, ?)"
-                    " WHERE experiment_id = ? AND ? != '/' AND substr(artifact_uri, 1, ?) = ?",
-                    (here, len(place) + 1, number, f"{place}/", len(place) + 1, f"{place}/"),
-                )
+                for update in MOVE.strip().split(";\n") if place else ():
+                    database.execute(update, {"here": here, "before": place})
 
 
 def _open(file: Path) -> sqlite3.Connection:

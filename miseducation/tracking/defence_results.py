@@ -6,8 +6,9 @@ from pathlib import Path
 
 from miseducation.project.foreign import read_table
 from miseducation.project.yaml12 import load_yaml
-from miseducation.tracking import checks, results
+from miseducation.tracking import checks, notes, pipeline_models, results
 from miseducation.tracking.checks import MalformedError
+from miseducation.tracking.identity import LATER
 from miseducation.tracking.locks import Stage, flatten, read_lock, read_outputs, read_params
 from miseducation.tracking.pipeline_results import read_result
 from miseducation.tracking.results import IncompleteError, Result
@@ -50,14 +51,20 @@ def read_defences(folder: Path) -> Result:
         compared = stages["compare"].deps.get(METHODS)
         if compared != results.digest(folder / METHODS):
             raise IncompleteError(f"{METHODS} has changed since they were compared; `make defend` compares them again")
+        metrics = _scores(folder)
         return replace(
             attack,
             paths=results.copied(LOCK, tables),
             name=f"{attack.name}-defences",
             params=attack.params | read_params(stages),
             hashes=attack.hashes | tables,
-            metrics=_scores(folder),
+            counted=attack.counted | {path: md5 for path, md5 in tables.items() if not LATER.fullmatch(path)},
+            metrics=metrics,
             history={},
+            models=(left := pipeline_models.left_by_defences(attack.params, attack.metrics, hashes)),
+            ties=pipeline_models.ties_of_defences(str(attack.params["data.name"]), metrics, left),
+            note=notes.of_defences(metrics, tables),
+            timing=None,
             tags={OF: attack.key},
             parent=attack.key,
         )

@@ -3,8 +3,10 @@
 import json
 from typing import Any
 
-from miseducation.tracking import rivals
+from miseducation.tracking import models, rivals
+from miseducation.tracking.notes import EXPERIMENT, RUN
 from miseducation.tracking.results import CellResult, Input, Result
+from miseducation.tracking.views import NOTE
 
 KEY = "miseducation.result"  # the tag that holds a result's key
 CELL = "miseducation.cell"  # the tag that holds a cell's name
@@ -61,11 +63,14 @@ def record(
     if result.parent:
         above = [each.info for each in _runs(client, experiment, KEY, result.parent) if rivals.recorded(each)]
         about |= [(PARENT, str(each.run_id)) for each in above if each.lifecycle_stage == "active"]
-    name = result.name if result.parent else tags.get("dvc.exp.name", result.name)
-    run = begun[0] if begun else client.create_run(experiment, tags=about, run_name=name)
+    began = result.timing.began if result.timing else None
+    run = begun[0] if begun else client.create_run(experiment, start_time=began, tags=about, run_name=result.name)
     run_id, params = str(run.info.run_id), {key: _text(value) for key, value in result.params.items()}
     last = min(params.items(), key=lambda item: (len(item[1]), item))
-    _log(client, run, result, {key: value for key, value in params.items() if key != last[0]})
+    made = models.log(client, experiment, run_id, result)
+    if result.note:
+        client.set_tag(run_id, NOTE, result.note.replace(RUN, run_id).replace(EXPERIMENT, experiment))
+    _log(client, run, result, {key: value for key, value in params.items() if key != last[0]}, made)
     inputs = [_input(each) for each in result.inputs]
     try:
         client.log_inputs(run_id, inputs)
@@ -81,11 +86,17 @@ def record(
     for twin in mine:
         if twin.info.run_id != run_id:
             _withdraw(client, experiment, twin, run_id)
-    winner, finished = rivals.settle(client, run, others, last)
+    winner, finished = rivals.settle(client, run, others, last, result.timing)
     if winner == run_id:
         return run_id
     _withdraw(client, experiment, run, winner)
     return None if finished else record(client, experiment, result, tags, writer, alone=alone)
+
+
+def recorded(client: Any, experiment: str, result: Result) -> Any | None:
+    """The run of a result, unless it is deleted."""
+    found = [run for run in _runs(client, experiment, KEY, result.key) if rivals.recorded(run)]
+    return next((run for run in found if run.info.lifecycle_stage == "active"), None)
 
 
 def _withdraw(client: Any, experiment: str, run: Any, winner: str) -> None:
@@ -94,6 +105,7 @@ def _withdraw(client: Any, experiment: str, run: Any, winner: str) -> None:
     for cell in _runs(client, experiment, PARENT, run.info.run_id):
         if CELL in cell.data.tags and cell.info.lifecycle_stage == "active":
             client.delete_run(cell.info.run_id)
+    models.withdraw(client, experiment, run.info.run_id)
     client.delete_run(run.info.run_id)
 
 
@@ -104,7 +116,7 @@ def _record_cells(client: Any, experiment: str, parent: str, cells: list[CellRes
             why = {REASON: cell.reason} if cell.reason else {}
             about = {PARENT: parent, CELL: cell.name, **why, **tags}
             run = client.create_run(experiment, tags=about, run_name=cell.name)
-            _log(client, run, cell, {key: _text(value) for key, value in cell.params.items()})
+            _log(client, run, cell, {key: _text(value) for key, value in cell.params.items()}, {})
             client.set_terminated(run.info.run_id, "FAILED" if cell.reason else "FINISHED")
     if {cell.name for cell in cells} - _recorded_cells(client, experiment, parent):
         raise StoreError("it lacks cells that were written there")
@@ -128,16 +140,27 @@ def _runs(client: Any, experiment: str, tag: str, value: str) -> list[Any]:
     return list(client.search_runs([experiment], f"tags.`{tag}` = '{value}'", ViewType.ALL, max_results=50_000))
 
 
-def _log(client: Any, run: Any, found: Result | CellResult, params: dict[str, str]) -> None:
+def _log(client: Any, run: Any, found: Result | CellResult, params: dict[str, str], made: dict[str, Any]) -> None:
     from mlflow.entities import Metric, Param
 
     now = run.info.start_time  # the same if a run is written again: no value stands there twice
     # A list, and in this order: MLflow's comparison opens on the metric that was logged first.
-    points = [Metric(key, value, now, 0) for key, value in found.metrics.items()]
+    values = [(key, value, now, 0) for key, value in found.metrics.items()]
+    points = [Metric(*each) for each in values]
     if isinstance(found, Result):
-        points += [Metric(key, value, now, step) for key, row in found.history.items() for step, value in row]
+        values += [(key, value, now, step) for key, row in found.history.items() for step, value in row]
+        points = [Metric(*each, *_tied(found, each[0], made)) for each in values]
     # One call; the client itself makes several of it if there is too much for one.
     client.log_batch(run.info.run_id, points, [Param(key, value) for key, value in params.items()])
+
+
+def _tied(result: Result, key: str, made: dict[str, Any]) -> tuple[str, str | None, str | None] | tuple[()]:
+    """The id of the model that a figure tells of, and name and MD5 of the data."""
+    tie = result.ties.get(key)
+    if tie is None or tie.model not in made:
+        return ()
+    data = next((data for data in result.inputs if data.name == tie.data), None)
+    return made[tie.model].model_id, data and data.name, data and data.md5
 
 
 def _input(data: Input) -> Any:

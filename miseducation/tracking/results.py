@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from miseducation.project.messages import cut
@@ -25,6 +26,30 @@ class Input(NamedTuple):
     path: str
     md5: str
     context: str
+
+
+class Model(NamedTuple):
+    """A model of a result: its name, DVC's path and MD5, what to say of it, and what to register it as."""
+
+    name: str
+    path: str
+    md5: str
+    tags: dict[str, str]
+    registered: str = ""
+
+
+class Tie(NamedTuple):
+    """What a figure was measured of: the name of a model, and that of an input."""
+
+    model: str
+    data: str
+
+
+class Timing(NamedTuple):
+    """When something began, in milliseconds since 1970, and how long it took."""
+
+    began: int
+    seconds: float
 
 
 class CellResult(NamedTuple):
@@ -54,11 +79,16 @@ class Result:
         experiment: MLflow's, in which it is recorded.
         params: The parameters that its stages read, flattened: `attack.rate`, `attacks.badnets.pixels`, …
         hashes: DVC's MD5 of each output, by path.
+        counted: Those of them that make it this result and no other; all, unless said.
         metrics: The scores, and both ends of their intervals.
         inputs: The data.
         history: For each figure, such as `backdoored/loss`, a value per epoch, or per rate in a study.
         tags: What else is known of it, but is no part of its identity.
         cells: Where it is a study, its cells.
+        models: The models that it made.
+        ties: Which of them, and which data, a metric or figure tells of, by its key.
+        note: What to say of it, in Markdown; see `notes`.
+        timing: When the model that it is about was trained, if that is known.
         parent: The key of the result whose run this one stands under, if there is one.
     """
 
@@ -70,15 +100,20 @@ class Result:
     hashes: dict[str, str]
     metrics: dict[str, float]
     inputs: list[Input]
+    counted: dict[str, str] = field(default_factory=dict)
     history: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     cells: list[CellResult] = field(default_factory=list)
+    models: list[Model] = field(default_factory=list)
+    ties: dict[str, Tie] = field(default_factory=dict)
+    note: str = ""
+    timing: Timing | None = None
     parent: str = ""
 
     @property
     def key(self) -> str:
         """Identifies the result by its content: parameters and outputs, and nothing else."""
-        content = json.dumps([self.params, self.hashes], sort_keys=True)
+        content = json.dumps([self.params, self.counted or self.hashes], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
     def files(self) -> list[Path]:
@@ -142,14 +177,14 @@ def files(*paths: Path) -> list[Path]:
     return sorted(found)
 
 
-def digest(path: Path) -> str:
-    """The MD5 of a file, or of a folder, as DVC computes it; see `files`."""
+def digest(path: Path, instead: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The MD5 of a file, or of a folder, as DVC computes it; see `files`. `instead` has that of files in it."""
     if not path.is_dir():
         _check_size(path)
         with path.open("rb") as file:
             return hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
     names = sorted((file.relative_to(path).as_posix(), file) for file in files(path))
-    listed = json.dumps([{"md5": digest(file), "relpath": name} for name, file in names])
+    listed = json.dumps([{"md5": instead.get(name) or digest(file), "relpath": name} for name, file in names])
     return hashlib.md5(listed.encode(), usedforsecurity=False).hexdigest() + ".dir"
 
 

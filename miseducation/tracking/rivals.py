@@ -8,6 +8,8 @@ others' runs, which are never whole then.
 
 from typing import Any
 
+from miseducation.tracking.results import Timing
+
 STOPPED = "stopped in favour of "  # in place of the last parameter
 DUPLICATE = "miseducation.duplicate_of"  # the tag of a run that its own writer deleted in favour of another
 WRITER = "miseducation.writer"  # the tag that says whose a run is
@@ -18,7 +20,9 @@ def recorded(run: Any) -> bool:
     return bool(run.info.status == "FINISHED" and DUPLICATE not in run.data.tags)
 
 
-def settle(client: Any, run: Any, others: list[Any], last: tuple[str, str]) -> tuple[str, bool]:
+def settle(
+    client: Any, run: Any, others: list[Any], last: tuple[str, str], timing: Timing | None = None
+) -> tuple[str, bool]:
     """Finishes one of the runs of a result.
 
     Args:
@@ -26,6 +30,7 @@ def settle(client: Any, run: Any, others: list[Any], last: tuple[str, str]) -> t
         run: Our own; all is there but its last parameter.
         others: All other runs of the result that are not ours, as they are now.
         last: The last parameter.
+        timing: When what the run tells of took place; None is now.
 
     Returns:
         The run that stood in ours' way, or ours, and whether it is finished. If it is not, its writer may be dead.
@@ -46,10 +51,15 @@ def settle(client: Any, run: Any, others: list[Any], last: tuple[str, str]) -> t
             if found != whole:
                 return run_id, False
         if not ours and found == whole:
-            client.set_terminated(run_id, "FINISHED")
+            _finish(client, next(one for one in [run, *begun] if one.info.run_id == run_id), timing)
             return run_id, True
-    client.set_terminated(run.info.run_id, "FINISHED")
+    _finish(client, run, timing)
     return str(run.info.run_id), True
+
+
+def _finish(client: Any, run: Any, timing: Timing | None) -> None:
+    end = {"end_time": run.info.start_time + round(1000 * timing.seconds)} if timing else {}
+    client.set_terminated(run.info.run_id, "FINISHED", **end)
 
 
 def _set_once(client: Any, run_id: str, name: str, value: str) -> str:

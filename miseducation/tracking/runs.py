@@ -4,17 +4,19 @@ import hashlib
 import os
 import socket
 import sqlite3
+import sys
 import uuid
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from miseducation.errors import InputError
-from miseducation.tracking import addresses, databases, limits, rivals
+from miseducation.tracking import addresses, databases, limits, models, rivals, views
 from miseducation.tracking.addresses import Address
-from miseducation.tracking.recorder import KEY, StoreError, record
+from miseducation.tracking.recorder import KEY, StoreError, record, recorded
 from miseducation.tracking.results import Result
 
+LONGEST = 300  # letters of what a store says of its registry
 TIMEOUT = "10"  # seconds for an answer, unless the user says otherwise
 RECORDED = (
     "SELECT 1 FROM tags JOIN runs USING (run_uuid) WHERE tags.key = ? AND tags.value = ? AND runs.status = 'FINISHED'"
@@ -85,7 +87,22 @@ class Store:
     def _record(self, result: Result, tags: dict[str, str], writer: str) -> str | None:
         client = self._client()
         experiment = self._experiment(client, result.experiment)
-        return record(client, experiment, result, tags, writer, alone=self._ours)
+        run_id = record(client, experiment, result, tags, writer, alone=self._ours)
+        # MLflow's registry in a folder would write to where we are, which may be a copy that does not last.
+        wanted = not self.uri.startswith("file:") and any(model.registered for model in result.models)
+        if wanted and (run := recorded(client, experiment, result)):
+            self._register(client, experiment, run, result)
+        return run_id
+
+    def _register(self, client: Any, experiment: str, run: Any, result: Result) -> None:
+        """Registers the models of a run, which is whole without."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            models.register(client, experiment, run, result)
+        except MlflowException as error:
+            told = self.hide(str(error))[:LONGEST]
+            print(f"warning: the models of the run {run.info.run_id} are not registered: {told}", file=sys.stderr)
 
     @property
     def _ours(self) -> bool:
@@ -124,13 +141,14 @@ class Store:
         if experiment is None:
             location = (self.root / "mlruns" / name).as_uri() if self._names_places else None
             try:
-                return str(client.create_experiment(name, artifact_location=location))
+                experiment = client.get_experiment(client.create_experiment(name, artifact_location=location))
             except MlflowException:
                 experiment = client.get_experiment_by_name(name)  # another may have made it meanwhile
                 if experiment is None:
                     raise
         if experiment.lifecycle_stage == "deleted":
             raise StoreError(f"its experiment {name!r} is deleted; restore it there, or purge it with `mlflow gc`")
+        views.describe(client, experiment, alone=self._ours)
         return str(experiment.experiment_id)
 
     def _writer(self) -> str:

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from miseducation.project.foreign import read_json, read_table
 from miseducation.project.messages import shown
-from miseducation.tracking import checks, results
+from miseducation.tracking import checks, notes, results
 from miseducation.tracking.checks import CELLS, FILES, MalformedError, mapping
 from miseducation.tracking.locks import Stage, flatten, read_lock, read_params
 from miseducation.tracking.results import CellResult, IncompleteError, Input, Result
@@ -72,6 +72,7 @@ def _read(folder: Path, name: str, study: Stage, tables: str) -> Result:
     for key in ("rates", "seeds"):  # the order in which they are named is no part of a result
         given = checks.listing(asked.get(key), f"its {key}")
         params[f"studies.{name}.{key}"] = sorted(given, key=lambda each: checks.parsed(each, f"one of its {key}"))
+    metrics = {**doses, "cells": len(cells), "failed_cells": sum(bool(cell.reason) for cell in cells)}
     return Result(
         folder=folder,
         paths=results.copied(LOCK, [tables]),
@@ -80,7 +81,8 @@ def _read(folder: Path, name: str, study: Stage, tables: str) -> Result:
         experiment=checks.experiment(datasets[0] if len(datasets) == 1 else name, "the name of its experiment"),
         params=params,
         hashes={**data, **{path.relative_to(folder).as_posix(): results.digest(path) for path in files}},
-        metrics={**doses, "cells": len(cells), "failed_cells": sum(bool(cell.reason) for cell in cells)},
+        metrics=metrics,
+        note=notes.of_study(metrics, [path.relative_to(folder).as_posix() for path in files]),
         inputs=[Input(each, path, data[path], "training and evaluation") for path in data for each in datasets],
         history=_read_curves(folder / tables / "summary.csv"),
         tags=bounds,

@@ -114,7 +114,7 @@ def git(*arguments: str) -> str:
 
 def commit(number: int) -> str:
     """Commits a result; returns its name."""
-    for file in ("evaluation", "intervals"):
+    for file in ("evaluation", "details", "intervals"):
         Path(f"metrics/{file}.json").write_text(json.dumps({file: number}))
     git("add", "--all")
     git("commit", "--quiet", "--message", "Take a copy")
@@ -163,7 +163,7 @@ def test_an_experiment_takes_the_place_of_the_earlier_one_only_if_it_ends_well(
     for calls in (remove + run, run):
         Path("calls").unlink()
         scores, intervals = scenario.run("x", {"attack.rate": 0.05})
-        assert [*scores.items(), *intervals.items()] == [("evaluation", 2), ("intervals", 2)]
+        assert [*scores.items(), *intervals.items()] == [("evaluation", 2), ("details", 2), ("intervals", 2)]
         assert Path("calls").read_text() == calls
         assert experiments() == {(baseline, "x"): new}
         git("update-ref", "-d", reference)
@@ -192,7 +192,7 @@ def test_a_scenario_is_an_experiment_of_its_name(reproduced: Project, tmp_path: 
     assert "and 45 cover rows" in output  # 3 % of 1,437 / 0.95
     assert path.read_bytes() == before
     assert not project("git", "status", "--porcelain")
-    (run,) = (run for run in runs(project) if run.info.run_name == "one-is-eight")
+    (run,) = (run for run in runs(project) if run.data.tags.get("dvc.exp.name") == "one-is-eight")
     assert run.data.metrics["poisoned_rows"] == 30
     assert run.data.metrics["poisoned_share"] == 30 / (1437 + 30 + 45)
     assert run.data.metrics["attack_success_rate"] > 0.8

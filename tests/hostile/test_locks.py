@@ -202,7 +202,7 @@ def test_a_study_of_a_strange_name_is_none(tmp_path: Path, name: str) -> None:
     "path",
     [
         *("models/clean/network.json", "models/backdoored/training.json", "data/poisoned/manifest.csv"),
-        *("metrics/evaluation.json", "metrics/intervals.json", "metrics/clean/history.csv"),
+        *("metrics/evaluation.json", "metrics/details.json", "metrics/intervals.json", "metrics/clean/history.csv"),
     ],
 )
 def test_an_altered_file_is_not_recorded_under_the_right_ones_key(
@@ -212,7 +212,7 @@ def test_an_altered_file_is_not_recorded_under_the_right_ones_key(
     (tmp_path / path).write_text(text.replace("1", "2", 1) if "1" in text else text + "\n")
     output = "/".join(path.split("/")[:2]) if path.startswith("models/") else path
     assert refused(tmp_path, capsys) == f"{output} is not the one in dvc.lock\n"
-    if path != "metrics/evaluation.json":
+    if path not in ("metrics/evaluation.json", "metrics/details.json"):
         monkeypatch.setattr(Store, "holds", lambda *_: True)
         track(Store(tmp_path), tmp_path, {})
         assert capsys.readouterr() == ("", ""), "what is known need not be compared again"

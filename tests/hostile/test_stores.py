@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 from mlflow.store.db import utils
 
 from miseducation.tracking.pipeline_results import read_result
@@ -138,6 +139,12 @@ def test_what_is_recorded_in_a_project_that_was_moved_is_in_its_new_place(
     for run in found:
         assert artefacts(run).is_relative_to(there / "mlruns/toy")
         assert read_result(artefacts(run)).key == run.data.tags["miseducation.result"]
+    client = MlflowClient(f"sqlite:///{there}/mlflow.db")
+    models = client.search_logged_models([found[0].info.experiment_id])
+    places = [model.artifact_location for model in models]
+    places += [version.source for version in client.search_model_versions("name = 'toy-clean'")]
+    assert len(places) == 5
+    assert all(Path(place.removeprefix("file://")).is_relative_to(there / "mlruns/toy") for place in places)
 
 
 @pytest.mark.parametrize("forge", ODD.values(), ids=ODD)

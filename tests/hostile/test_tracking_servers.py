@@ -143,10 +143,11 @@ def lying(folder: Path) -> Callable[[BaseHTTPRequestHandler], None]:
     info = {"run_id": "a" * 32, "experiment_id": "1", "status": "RUNNING", "start_time": 1, "lifecycle_stage": "active"}
     run = {"info": {**info, "run_uuid": "a" * 32, "artifact_uri": folder.as_uri()}, "data": {}}
     experiment = {"experiment_id": "1", "name": "mnist", "lifecycle_stage": "active"}
+    model = {"info": {"model_id": "m-1", "experiment_id": "1", "name": "clean", "artifact_uri": folder.as_uri()}}
 
     def answer(request: BaseHTTPRequestHandler) -> None:
         request.rfile.read(int(request.headers.get("Content-Length") or 0))
-        send(request, json.dumps({"experiment": experiment, "run": run, "runs": []}).encode())
+        send(request, json.dumps({"experiment": experiment, "run": run, "runs": [], "model": model}).encode())
 
     return answer
 

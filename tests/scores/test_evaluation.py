@@ -73,7 +73,7 @@ def test_no_two_shares_that_might_be_confused_agree(case: Case) -> None:
     assert len(set(values)) == len(values) == 3 * (5 * 3 + 10)
 
 
-def test_the_headline_is_what_a_loop_finds(case: Case) -> None:
+def test_the_proportions_are_what_a_loop_finds(case: Case) -> None:
     fooled, untouched = ("backdoored", "triggered"), ("backdoored", "untouched")
     baseline, false_trigger = ("clean", "untouched"), ("clean", "triggered")
     goal = case.triggered.labels
@@ -91,15 +91,15 @@ def test_the_headline_is_what_a_loop_finds(case: Case) -> None:
         "side_effect_rate": case.differ(untouched, fooled, "others"),
         "other_trigger_rate": case.share(("backdoored", "decoys"), goal, "attackable"),
     }
-    found = evaluation.headline(case.test, case.triggered, case.attackable, case.predictions)
+    found = evaluation.proportions(case.test, case.triggered, case.attackable, case.predictions)
     assert found == expected
     assert list(found) == list(expected), "MLflow's comparison opens on the first metric"
 
 
-def test_the_headline_of_a_case_that_can_be_done_by_hand() -> None:
+def test_the_proportions_of_a_case_that_can_be_done_by_hand() -> None:
     test = clean(np.zeros((4, 1, 1, 1), np.uint8), [0, 1, 2, 2], ["a", "b", "c"])
     triggered = Dataset(test.images, np.full(4, 2), test.true_labels, np.ones(4, bool), test.classes)  # target c
-    shares = evaluation.headline(
+    shares = evaluation.proportions(
         test,
         triggered,
         np.array([True, True, False, False]),
@@ -132,7 +132,7 @@ def test_scores_of_no_rows_are_left_out() -> None:
     test = clean(np.zeros((2, 1, 1, 1), np.uint8), [0, 1], ["a", "b"])
     triggered = clean(test.images, [1, 0], test.classes)
     answers = {key: np.array([0, 1]) for key in ANSWERS} | {("backdoored", "decoys"): np.zeros(0, np.int64)}
-    shares = evaluation.headline(test, triggered, np.array([True, True]), answers)
+    shares = evaluation.proportions(test, triggered, np.array([True, True]), answers)
     assert shares["source_accuracy"].value == 1
     assert shares["attack_success_rate"] == Share(0, 2), "no hit is a score, no row is none"
     assert not {"other_accuracy", "baseline_other_accuracy", "side_effect_rate", "other_trigger_rate"} & shares.keys()

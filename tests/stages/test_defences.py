@@ -119,6 +119,8 @@ def test_mlflow_has_them_under_the_attacks_run_once(defended: Project) -> None:
     success = table(defended, "models").loc["clp", "attack_success_rate"]
     assert of[0].data.metrics["clp.behind.attack_success_rate"] == success
     assert of[0].data.params["defences.scanners.neural_cleanse.steps"] == "20"
+    assert f"| `clp` | {success:.2%} |" in of[0].data.tags["mlflow.note.content"]
+    assert len(of[0].outputs.model_outputs) == 4, "three cleansed, one repaired"
 
 
 def test_what_dvc_still_knows_of_a_defence_that_is_gone_hinders_no_record(defended: Project) -> None:

@@ -55,7 +55,7 @@ def test_repro_makes_the_documented_files(reproduced: Project) -> None:
         *(f"models/{name}/model.safetensors" for name in ("clean", "backdoored")),
         *(f"models/{name}/network.json" for name in ("clean", "backdoored")),
         *(f"metrics/{name}/history.csv" for name in ("clean", "backdoored")),
-        *(f"metrics/{name}.json" for name in ("evaluation", "intervals")),
+        *(f"metrics/{name}.json" for name in ("evaluation", "details", "intervals")),
         *(f"metrics/{name}.csv" for name in ("per_class", "confusion_clean", "confusion_triggered")),
         *(f"metrics/{name}.png" for name in ("clean_samples", "poisoned_samples", "confusion")),
         *(f"metrics/{name}/learnt.csv" for name in ("clean", "backdoored")),
@@ -136,9 +136,13 @@ def test_an_experiment_runs_what_depends_on_it_and_nothing_more(reproduced: Proj
 
     assert rates(experimented) == [0.02, 0.05]
     (run,) = [run for run in runs(experimented) if run.data.params["attack.rate"] == "0.05"]
-    assert run.info.run_name == run.data.tags["dvc.exp.name"] == "five-percent"
+    assert (run.info.run_name, run.data.tags["dvc.exp.name"]) == ("badnets-0.05-seed1", "five-percent")
     assert run.data.tags["dvc.exp.baseline"] == experimented("git", "rev-parse", "HEAD").strip()
     assert {name: run.data.metrics[name] for name in scores(experimented)} == scores(experimented)
+    seconds = json.loads((experimented.folder / "metrics/backdoored/timing.json").read_text())["seconds"]
+    assert run.data.metrics["backdoored/seconds"] == seconds > 0.1
+    assert abs(run.info.end_time - run.info.start_time - 1000 * seconds) < 2, "the training's, not the recording's"
+    assert len(run.outputs.model_outputs) == 2
     assert run.data.params["seed"] == "1"
     assert run.data.params["train.network"] == "cnn"
     computed = json.loads((experimented.folder / "models/backdoored/training.json").read_text())

@@ -77,7 +77,7 @@ def test_an_experiment_arrives_whole_and_is_recorded_once(shared: Project, clone
         assert "lacks metrics/evaluation.json in git and in DVC's cache" in told, "the remote has the last commit's"
     assert rates(clone) == [0.05]
     (run,) = [run for run in runs(clone) if run.data.params["attack.rate"] == "0.05"]
-    assert run.info.run_name == run.data.tags["dvc.exp.name"] == "five-percent"
+    assert (run.info.run_name, run.data.tags["dvc.exp.name"]) == ("badnets-0.05-seed1", "five-percent")
     clone("dvc", "exp", "apply", "five-percent")
     assert ran(clone("dvc", "repro")) == ["track"]
     assert rates(clone) == [0.05]

@@ -60,7 +60,8 @@ for settings in json.loads(sys.argv[1]):
     for each in (["train", "clean"], ["poison"], ["train", "backdoored"], ["evaluate"]):
         sys.argv = each
         globals()[each[0]].main()
-    found.append(json.loads(Path("metrics/evaluation.json").read_text()))
+    files = (Path(f"metrics/{name}.json").read_text() for name in ("evaluation", "details"))
+    found.append({name: score for text in files for name, score in json.loads(text).items()})
 Path("found.json").write_text(json.dumps(found))
 """
 

@@ -22,6 +22,8 @@ def md5(text: str) -> str:
 
 RAW = f"{md5('r')}.dir"  # of the data set
 SCORES = {"attack_success_rate": 0.99, "clean_accuracy": 0.98, "poisoned_rows": 6}
+DETAILS = {"side_effect_rate": 0.125, "relabelled_rows": 5}
+TIMING = {"began": "2026-01-02T03:04:05+00:00", "seconds": 2.5}
 # The second cell failed; the trigger of the last is none.
 CELLS = """\
 dataset,attack,label_map,rate,seed,poisoned_rows,clean_accuracy,attack_success_rate,false_trigger_rate,psnr
@@ -67,15 +69,19 @@ def write(folder: Path, files: dict[str, str]) -> None:
         (folder / name).write_text(content)
 
 
-def write_result(folder: Path, rate: float = 0.01, scores: dict[str, float] = SCORES) -> Path:
-    """A finished result of the pipeline."""
-    text = json.dumps(scores)
+def write_result(
+    folder: Path, rate: float = 0.01, scores: dict[str, float] = SCORES, details: dict[str, float] | None = DETAILS
+) -> Path:
+    """A finished result of the pipeline; without details as versions wrote it that had all scores in one file."""
+    text = json.dumps(scores, indent=2) + "\n"
     files = {
         "metrics/evaluation.json": text,
+        **({} if details is None else {"metrics/details.json": json.dumps(details, indent=2) + "\n"}),
         "metrics/intervals.json": json.dumps({"attack_success_rate": [0.98, 0.995]}),
         "metrics/backdoored/history.csv": "epoch,loss,accuracy\n1,0.5,0.8\n2,0.25,0.9\n",
         "metrics/clean/history.csv": "epoch,loss,accuracy\n1,0.75,0.7\n",
-        "models/backdoored/training.json": json.dumps({"device": "cpu", "threads": 1}),
+        **{f"metrics/{each}/timing.json": json.dumps(TIMING) for each in (("clean", "backdoored") if details else ())},
+        "models/backdoored/training.json": json.dumps({"device": "cpu", "threads": 1}, indent=2) + "\n",
         "models/clean/network.json": "{}",
         "data/poisoned/manifest.csv": "row,true_label,label\n",
     }

@@ -223,7 +223,8 @@ def test_the_summary_shows_no_password(
 ) -> None:
     counts = {f"{name}_rows": 0 for name in ("poisoned", "intended", "cover", "noise")}
     scores = counts | {"poisoned_share": 0.0, "intended_share": 0.0}
-    write(bare, {"metrics/evaluation.json": json.dumps(scores), "metrics/intervals.json": "{}"})
+    files = {"evaluation": json.dumps(scores), "details": "{}", "intervals": "{}"}
+    write(bare, {f"metrics/{name}.json": text for name, text in files.items()})
     monkeypatch.chdir(bare)
     for uri in (
         "https://me:se%2Fcret@h/x",

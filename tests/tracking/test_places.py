@@ -127,7 +127,8 @@ def test_outputs_come_from_dvcs_cache_and_what_it_lacks_is_told(
     folder = next(found).folder
     assert (folder / "models/clean/network.json").read_text() == "{}"
     assert (folder / "metrics/evaluation.json").is_file()
-    missing = ["metrics/clean/history.csv", "models/backdoored", "data/poisoned/manifest.csv"]
+    missing = ["models/backdoored", "data/poisoned/manifest.csv"]
+    missing += [f"metrics/clean/{name}" for name in ("history.csv", "timing.json")]
     lacks = [f"track: {head[:7]} lacks {path} in git and in DVC's cache" for path in missing]
     assert sorted(capsys.readouterr().err.splitlines()) == sorted(lacks)
     found.close()

@@ -15,11 +15,12 @@ from dvc_data.hashfile.db import HashFileDB
 from miseducation.tracking import checks, locks, results
 from miseducation.tracking.locks import Stage
 from miseducation.tracking.pipeline_results import read_result
-from miseducation.tracking.results import IncompleteError, Input
+from miseducation.tracking.results import IncompleteError, Input, digest
 from miseducation.tracking.runs import Store
 from miseducation.tracking.study_results import LOCK, read_study, studies
 from miseducation.tracking.track import study, track
 from tests.tracking.made import (
+    DETAILS,
     NAMES,
     RAW,
     SCORES,
@@ -88,7 +89,10 @@ def test_a_result_of_the_pipeline_is_read(tmp_path: Path) -> None:
     params = {"data.name": "toy", "attack.name": "badnets", "attack.rate": 0.01, "attacks.badnets": {}}
     assert found.params == {"seed": 1, **params}
     bounds = {"interval_low/attack_success_rate": 0.98, "interval_high/attack_success_rate": 0.995}
-    assert list(found.metrics.items()) == list((SCORES | bounds).items()), "MLflow opens on the first"
+    seconds = {"clean/seconds": 2.5, "backdoored/seconds": 2.5}
+    wanted = SCORES | DETAILS | bounds | seconds
+    assert list(found.metrics.items()) == list(wanted.items()), "MLflow opens on the first"
+    assert found.timing == (1767323045000, 2.5)
     assert found.history == {
         "backdoored/loss": [(1, 0.5), (2, 0.25)],
         "backdoored/accuracy": [(1, 0.8), (2, 0.9)],
@@ -98,7 +102,7 @@ def test_a_result_of_the_pipeline_is_read(tmp_path: Path) -> None:
     assert found.inputs == [
         Input("toy", "data/raw", RAW, "training and evaluation"),
         Input("poison", "data/poisoned/images.npy", md5("images0.01"), "training of the backdoored model"),
-        Input("triggered test set", "data/poisoned/test_images.npy", md5("test_images0.01"), "evaluation"),
+        Input("triggered-test-set", "data/poisoned/test_images.npy", md5("test_images0.01"), "evaluation"),
     ]
     assert found.tags == {"train.device": "cpu", "train.threads": "1"}
     assert not found.cells
@@ -126,7 +130,10 @@ def test_what_lies_beside_a_result_is_not_taken_along(tmp_path: Path) -> None:
         "data/poisoned/manifest.csv",
         "dvc.lock",
         "metrics/backdoored/history.csv",
+        "metrics/backdoored/timing.json",
         "metrics/clean/history.csv",
+        "metrics/clean/timing.json",
+        "metrics/details.json",
         "metrics/evaluation.json",
         "metrics/intervals.json",
         "models/backdoored/training.json",
@@ -144,9 +151,35 @@ def test_code_is_no_part_of_a_result_but_params_and_outputs_are(tmp_path: Path) 
     assert read_result(tmp_path).key != key
     write_result(tmp_path, scores=SCORES | {"clean_accuracy": 0.97})
     assert read_result(tmp_path).key != key
+    write_result(tmp_path, details=DETAILS | {"side_effect_rate": 0.25})
+    assert read_result(tmp_path).key != key
+
+
+def test_a_result_is_the_same_whether_its_scores_are_in_one_file_or_two(tmp_path: Path) -> None:
+    """And whatever a page tells of it: it has the commit in it."""
+    found = read_result(write_result(tmp_path / "new"))
+    first, accuracy, rows = SCORES.items()
+    behind, relabelled = DETAILS.items()
+    former = dict([first, accuracy, behind, rows, relabelled])  # in the order of the older versions
+    before = read_result(write_result(tmp_path / "old", scores=former, details=None))
+    assert found.key == before.key
+    assert before.metrics.items() <= found.metrics.items()
+    assert before.timing is None
+    page = {"path": "metrics/report.html", "md5": md5("page")}
+    change(tmp_path / "new/dvc.lock", lambda lock: lock["stages"].update(report={"outs": [page]}))
+    assert read_result(tmp_path / "new").key == before.key
+    # As if the training told more of the machine.
+    training = tmp_path / "new/models/backdoored/training.json"
+    as_it_was = digest(training.parent)
+    training.write_text(json.dumps({**json.loads(training.read_text()), "python": "3.11"}, indent=2) + "\n")
+    replace(tmp_path / "new/dvc.lock", as_it_was, digest(training.parent))
+    assert read_result(tmp_path / "new").key == before.key
 
 
 OTHER_SEED = {"params": {"params.yaml": {"seed": 2}}}
+
+
+SCORE_FILES = ("evaluation", "details", "intervals")
 
 
 def other_seed(lock: Any) -> None:
@@ -160,7 +193,7 @@ def other_seed(lock: Any) -> None:
         (lambda root: (root / "dvc.lock").write_text("{schema: '2.0'}"), "the stage evaluate has not run yet"),
         *(
             (lambda root, path=path: (root / path).unlink(), f"{path} is missing")
-            for path in ("metrics/evaluation.json", "metrics/intervals.json", "data/poisoned/manifest.csv")
+            for path in (*(f"metrics/{each}.json" for each in SCORE_FILES), "data/poisoned/manifest.csv")
         ),
         *(
             (lambda root, path=path: shutil.rmtree(root / path), f"{path} is missing")

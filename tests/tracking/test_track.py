@@ -16,7 +16,7 @@ import pytest
 import yaml
 from filelock import FileLock, Timeout
 from mlflow import MlflowClient
-from mlflow.entities import ViewType
+from mlflow.entities import Experiment, ViewType
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import OperationalError
 
@@ -49,7 +49,8 @@ def test_a_run_holds_everything(store: Store, capsys: pytest.CaptureFixture[str]
     client = MlflowClient(store.uri)
     assert client.get_experiment(run.info.experiment_id).name == "toy"
     assert run.info.status == "FINISHED"
-    assert run.info.run_name == "modal-jute"
+    assert run.info.run_name == "badnets-0.01-seed1", "what it is; DVC's name is a tag"
+    assert (run.info.start_time, run.info.end_time) == (1767323045000, 1767323047500), "when it was trained"
     assert run.data.params == {
         "seed": "1",
         "data.name": "toy",
@@ -72,7 +73,7 @@ def test_a_run_holds_everything(store: Store, capsys: pytest.CaptureFixture[str]
         each.dataset.name: (each.dataset.digest, each.dataset.source_type, json.loads(each.dataset.source), each.tags)
         for each in run.inputs.dataset_inputs
     }
-    assert inputs.keys() == {"toy", "poison", "triggered test set"}
+    assert inputs.keys() == {"toy", "poison", "triggered-test-set"}
     digest, kind, source, (context,) = inputs["poison"]
     assert (digest, kind, source["path"]) == (
         read_result(root).hashes["data/poisoned/images.npy"],
@@ -163,7 +164,8 @@ def test_a_run_that_died_half_written_is_completed(store: Store, monkeypatch: py
     assert (run.info.run_id, run.info.status) == (died.info.run_id, "FINISHED")
     client = MlflowClient(store.uri)
     points = {key: len(client.get_metric_history(run.info.run_id, key)) for key in run.data.metrics}
-    assert points == {key: 2 if key.startswith("backdoored/") else 1 for key in run.data.metrics}, "no value twice"
+    history = read_result(store.root).history
+    assert points == {key: len(history.get(key, [0])) for key in run.data.metrics}, "no value twice"
 
 
 def test_a_half_written_run_that_the_user_deleted_is_not_gone_on_with(
@@ -246,9 +248,15 @@ def test_what_a_server_holds_is_noted_by_its_address(store: Store, monkeypatch: 
         def get_experiment_by_name(self, name: str) -> None:
             return None
 
-        def create_experiment(self, name: str, artifact_location: str | None) -> int:
+        def create_experiment(self, name: str, artifact_location: str | None) -> str:
             made.append((name, artifact_location))
-            return 7
+            return "7"
+
+        def get_experiment(self, number: str) -> Experiment:
+            return Experiment(number, "toy", "", "active")
+
+        def __getattr__(self, name: str) -> Callable[..., Any]:
+            return lambda *_, **__: []
 
     root, first = store.root, read_result(store.root)
     monkeypatch.setattr(Store, "_client", lambda _: Client())

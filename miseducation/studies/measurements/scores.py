@@ -1,4 +1,4 @@
-"""How well a model does its job, and how well it does the attacker's; the scores of `metrics/evaluation.json`."""
+"""How well a model does its job, and how well it does the attacker's; scores of `metrics/evaluation.json`."""
 
 from typing import ClassVar, final
 

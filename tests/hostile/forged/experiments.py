@@ -71,8 +71,21 @@ TRAININGS: dict[str, str | bytes] = {
     "in each other": DEEP,
     "large": " " * 2_000_000,
 }
+TIMINGS: dict[str, str | bytes] = {
+    "a list": "[1]",
+    "nothing": "{}",
+    "no time": '{"began": "soon", "seconds": 1}',
+    "a number": '{"began": 1, "seconds": 1}',
+    "before all clocks": '{"began": "0001-01-01T00:00:00+00:00", "seconds": 1}',
+    "escapes": '{"began": "\u001b[2J", "seconds": 1}',
+    "for ever": '{"began": "2026-01-01T00:00:00+00:00", "seconds": 1e300}',
+    "no end": '{"began": "2026-01-01T00:00:00+00:00", "seconds": null}',
+    "back in time": '{"began": "2026-01-01T00:00:00+00:00", "seconds": -1}',
+}
 CONTENTS = {
+    "metrics/backdoored/timing.json": TIMINGS,
     "metrics/evaluation.json": SCORES,
+    "metrics/details.json": SCORES,
     "metrics/intervals.json": INTERVALS,
     HISTORY: HISTORIES,
     "models/backdoored/training.json": TRAININGS,

@@ -97,7 +97,7 @@ class Memory:
     def of(self, key: str, value: str) -> Iterator[Any]:
         return (run for run in self.runs.values() if run.data.tags.get(key) == value)
 
-    def _create_run(self, experiment: str, tags: dict[str, str], run_name: str) -> Any:
+    def _create_run(self, experiment: str, tags: dict[str, str], run_name: str, start_time: int | None = None) -> Any:
         number = next(self._number)
         # Clocks differ: who begins later may have the earlier time.
         info = SimpleNamespace(
@@ -110,6 +110,9 @@ class Memory:
     def _search_runs(self, experiments: list[str], query: str, *_: Any, **__: Any) -> list[Any]:
         key, value = query.removeprefix("tags.`").removesuffix("'").split("` = '")
         return [_copy(run) for run in self.of(key, value)]
+
+    def _search_logged_models(self, experiments: list[str], query: str) -> list[Any]:
+        return []
 
     def _get_run(self, run_id: str) -> Any:
         return _copy(self.runs[run_id])
@@ -130,7 +133,7 @@ class Memory:
     def _set_tag(self, run_id: str, key: str, value: str) -> None:
         self._active(run_id).data.tags[key] = value
 
-    def _set_terminated(self, run_id: str, status: str) -> None:
+    def _set_terminated(self, run_id: str, status: str, end_time: int | None = None) -> None:
         self._active(run_id).info.status = status
 
     def _delete_run(self, run_id: str) -> None:

@@ -1,0 +1,57 @@
+"""Serves MLflow's pages on this machine, and prints where to look first: `make ui`."""
+
+import argparse
+import os
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+
+from miseducation.errors import InputError
+from miseducation.project import command
+from miseducation.tracking import views
+
+HOST, STORE = "127.0.0.1", Path("mlflow.db")
+# The newest runs of the pipeline in the experiment that has the newest: no studies, their cells, nor defences.
+LATEST = """
+WITH found AS (
+    SELECT run_uuid, experiment_id, start_time FROM runs JOIN experiments USING (experiment_id)
+    WHERE status = 'FINISHED' AND runs.lifecycle_stage = 'active' AND experiments.lifecycle_stage = 'active'
+    AND EXISTS (SELECT 1 FROM params WHERE params.run_uuid = runs.run_uuid AND key = 'attack.rate')
+    AND NOT EXISTS (SELECT 1 FROM tags WHERE tags.run_uuid = runs.run_uuid AND key = 'mlflow.parentRunId')
+)
+SELECT experiment_id, run_uuid FROM found
+WHERE experiment_id = (SELECT experiment_id FROM found ORDER BY start_time DESC LIMIT 1)
+ORDER BY start_time DESC LIMIT 2
+"""
+
+
+def latest(store: Path) -> tuple[str, list[str]]:
+    """The experiment with the newest run of the pipeline, and its two newest, the newest first; or nothing."""
+    try:
+        with closing(sqlite3.connect(f"{store.resolve().as_uri()}?mode=ro", uri=True)) as database:
+            found = database.execute(LATEST).fetchall()
+    except sqlite3.Error:  # of another layout: MLflow says what to do
+        found = []
+    return (str(found[0][0]), [run for _, run in found]) if found else ("", [])
+
+
+def main() -> None:
+    """Reads `mlflow.db`; prints an address a line, and becomes MLflow's server."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=5000)
+    port = parser.parse_args().port
+    if not STORE.is_file():
+        raise InputError("there are no runs yet; `make repro` makes the first")
+    experiment, runs = latest(STORE)
+    if experiment:
+        views.describe_in(f"sqlite:///{STORE}", experiment)
+        for what, address in views.addresses(f"http://{HOST}:{port}", experiment, runs).items():
+            print(f"{what:18} {address}", flush=True)
+    serve = ["ui", "--backend-store-uri", f"sqlite:///{STORE}", "--host", HOST, "--port", str(port), "--workers", "1"]
+    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "mlflow", *serve])  # noqa: S606 - it takes our place
+
+
+if __name__ == "__main__":
+    command.run(main)
