@@ -156,7 +156,7 @@ def _maps(result: Result) -> list[Markup]:
             read = own.loc[own["image"] == "triggered", "read_as"].iloc[0]
             pictures.append(picture(report_plots.heated(after, heat), f"Where the {model} model looks in it", SIDE))
             most = percent(max(0.0, float(heat.max())))
-            text += f"<span>{model.capitalize()} model: {named(read)}, up to {most}</span>"
+            text += f"<span>{model.capitalize()} model: {named(read)}, loses {most}</span>"
         found.append(markup(tile(pictures, f"{_name(row, answer)}{text}")))
     return found
 
