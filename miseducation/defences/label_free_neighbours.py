@@ -38,7 +38,9 @@ class LabelFreeNeighbours(RowDetector):
 
     components: int = Field(40, ge=1, le=1000, description="principal components of the pixels, 1 to 1000")
     neighbours: int = Field(15, ge=1, le=1000, description="nearest rows of each kind, 1 to 1000")
-    known: int = Field(100_000, ge=1, description="rows that others are compared with, drawn by chance, at most")
+    known: int = Field(
+        100_000, ge=2, le=10_000_000, description="rows that others are compared with, drawn by chance, 2 to 10000000"
+    )
     share: float = Field(0.001, gt=0, lt=1, description="share of clean rows that may be flagged, between 0 and 1")
 
     def suspect(self, evidence: Evidence) -> np.ndarray:

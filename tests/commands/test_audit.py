@@ -12,11 +12,13 @@ from miseducation.commands import audit
 from miseducation.errors import InputError
 
 
-def written(verdict: str) -> None:
+def written(verdict: str, marked: int = 0) -> None:
     """A verdict of two classes, the second of which is at fault."""
     each: dict[str, Any] = {"verdict": "clean", "rows": 600, "read_otherwise_rows": 3, "carried_over_rows": 1}
+    each |= {"marked_rows": 0, "mark_obeyed_at_least": 0.0}
     other = each | {"verdict": verdict, "read_otherwise_rows": 1234, "carried_over_rows": 1200}
-    told = {"verdict": verdict, "rows": 1200, "backdoor_rows": 1234, "wrong_label_rows": 5}
+    other |= {"marked_rows": marked, "mark_obeyed_at_least": 0.071}
+    told = {"verdict": verdict, "rows": 1200, "backdoor_rows": 1234, "mark_rows": marked, "wrong_label_rows": 5}
     Path("metrics/audit").mkdir(parents=True, exist_ok=True)
     Path("metrics/audit/verdict.json").write_text(json.dumps(told | {"classes": {"go": each, "st\x1b[2Jop": other}}))
 
@@ -49,6 +51,14 @@ def test_it_fails_where_the_data_are_as_bad_as_one_says(
     assert "\x1b" not in told
     assert ("1,234 are read otherwise" in told) == (verdict != "clean")
     assert "  go:" not in told
+
+
+def test_marks_are_told_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    written("suspicious", marked=2000)
+    status(monkeypatch)
+    told = capsys.readouterr().out
+    assert "; 2,000 share a mark that a network obeys in 7% of cases or more" in told
+    assert "flagged as a backdoor's, 2,000 for a mark, 5 for a wrong label" in told
 
 
 def test_without_an_audit_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
