@@ -24,7 +24,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # With it, Python would not find the stages in the folder that they are run in.
 unexport PYTHONSAFEPATH
 
-.PHONY: repro no-scm scenario study sweep attacks accounts defend audit test lint ui article scenarios bench clean help
+.PHONY: repro no-scm scenario study sweep attacks accounts defend audit test lint docs ui article scenarios bench clean help
 
 repro: no-scm  ## Run what is out of date: download, poison, train, evaluate, report, track
 	$(BIN)/dvc repro
@@ -80,6 +80,10 @@ lint: $(VENV)/.installed-test  ## Check style, types and who imports whom
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
+docs: $(VENV)/.installed-docs  ## Build the docs as a site, in site/, with the API reference; needs no network
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --fresh-env --conf-dir docs . site
+	@echo "site/index.html is the first page"
+
 ui: $(VENV)/.installed  ## Compare the runs in MLflow, on http://127.0.0.1:5000 (or PORT=…)
 	@$(BIN)/python -m miseducation.commands.ui --port $(PORT)
 
@@ -124,6 +128,9 @@ $(VENV)/.installed-ray: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(call install,[test])
+
+$(VENV)/.installed-docs: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(call install,[docs])
 
 $(VENV)/.installed-bench: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(call install,[bench])
