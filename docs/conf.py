@@ -10,7 +10,10 @@ sys.path.insert(0, str(ROOT))
 # Sources are taken from the root, so that each link is the same in the repository and in the site.
 PAGES = {
     "Learn": ["docs/tutorial", "docs/glossary", "docs/results", "docs/pipeline"],
-    "Attack": [f"docs/{each}" for each in ("experiments", "scenarios", "studies", "attacks", "attacks_study", "channels")],
+    "Attack": [
+        *("docs/experiments", "docs/scenarios", "docs/studies"),
+        *("docs/attacks", "docs/attacks_study", "docs/channels"),
+    ],
     "Defend": ["docs/defences", "docs/blind_window", "docs/audit"],
     "Use": [f"docs/{each}" for each in ("data", "networks", "clusters", "sharing", "library")],
     "Reference": ["docs/api", "docs/api_attacks", "docs/api_defences"],
@@ -60,7 +63,8 @@ def fields(what: str, part: Any) -> dict[str, Any]:
 def front_door(app: Any, error: Exception | None) -> None:
     """Leads from where a site begins to the README."""
     to = f"{root_doc}.html"
-    (Path(app.outdir) / "index.html").write_text(f'<meta http-equiv="refresh" content="0; url={to}"><a href="{to}">Go</a>\n')
+    page = f'<meta http-equiv="refresh" content="0; url={to}"><a href="{to}">Miseducation</a>\n'
+    (Path(app.outdir) / "index.html").write_text(page)
 
 
 def setup(app: Any) -> None:
