@@ -1,8 +1,11 @@
 """How Sphinx makes a site of these pages: `make docs`. It asks no other machine for anything, nor does the site."""
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
+
+from sphinx.errors import ExtensionError
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
@@ -32,6 +35,7 @@ autodoc_default_options = {"members": True, "show-inheritance": True}
 html_theme, html_permalinks_icon = "furo", "#"
 html_show_sphinx = html_show_copyright = html_copy_source = False
 highlight_language = "none"
+ELSEWHERE = re.compile(r'<(?:script|link|img|iframe)\b[^>]* (?:src|href)="(?:https?:)?//[^"]*"')
 
 
 def complete(app: Any, name: str, source: list[str]) -> None:
@@ -60,11 +64,13 @@ def fields(what: str, part: Any) -> dict[str, Any]:
     return getattr(part, "model_fields", {}) if what == "class" else {}
 
 
-def front_door(app: Any, error: Exception | None) -> None:
-    """Leads from where a site begins to the README."""
-    to = f"{root_doc}.html"
-    page = f'<meta http-equiv="refresh" content="0; url={to}"><a href="{to}">Miseducation</a>\n'
-    (Path(app.outdir) / "index.html").write_text(page)
+def finish(app: Any, error: Exception | None) -> None:
+    """Leads from where a site begins to the README, and sees to it that no page asks another machine for anything."""
+    site, first = Path(app.outdir), f"{root_doc}.html"
+    (site / "index.html").write_text(f'<meta http-equiv="refresh" content="0; url={first}">\n')
+    for page in site.rglob("*.html"):
+        if asked := ELSEWHERE.findall(page.read_text()):
+            raise ExtensionError(f"{page} asks for {asked}")
 
 
 def setup(app: Any) -> None:
@@ -72,4 +78,4 @@ def setup(app: Any) -> None:
     app.connect("source-read", complete)
     app.connect("autodoc-process-docstring", knobs)
     app.connect("autodoc-process-signature", signature)
-    app.connect("build-finished", front_door)
+    app.connect("build-finished", finish)
