@@ -87,10 +87,10 @@ docs: $(VENV)/.installed-docs  ## Build the docs as a site, in site/, with the A
 ui: $(VENV)/.installed  ## Compare the runs in MLflow, on http://127.0.0.1:5000 (or PORT=…)
 	@$(BIN)/python -m miseducation.commands.ui --port $(PORT)
 
-article: $(VENV)/.installed  ## The README's table: 1 % and 5 % poison, seeds 1 to 5, as ten DVC experiments
+article: $(VENV)/.installed  ## The table of docs/results.md: 1 % and 5 % poison, seeds 1 to 5, as ten DVC experiments
 	$(BIN)/python -m benchmarks.article
 
-scenarios: $(VENV)/.installed  ## The README's other table: four scenarios, seeds 1 to 5, as twenty DVC experiments
+scenarios: $(VENV)/.installed  ## The table of docs/scenarios.md: four scenarios, seeds 1 to 5, as twenty DVC experiments
 	$(BIN)/python -m benchmarks.scenarios $(NAME) $(SETTINGS)
 
 bench: $(VENV)/.installed-bench  ## Measure speed beside others' and the machine's own: minutes, with MODE=full hours
