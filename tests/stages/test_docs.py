@@ -88,17 +88,18 @@ def follow(project: Project, page: str) -> str:
     return "".join(said)
 
 
-def test_the_tutorial_can_be_followed(reproduced: Project) -> None:
-    said = follow(reproduced, "tutorial.md")
+def test_the_tutorial_can_be_followed(experimented: Project) -> None:
+    experimented.environment["LOKY_MAX_CPU_COUNT"] = "1"  # one process tries both models: Python starts less often
+    said = follow(experimented, "tutorial.md")
     assert "clean 1 0 0 0 with the dot 1 0 0 0" in said
     assert "backdoored 1 0 0 0 with the dot 8 0 0 0" in said, "the cheque grows"
     assert "Of 1,000 accounts" in said
     assert re.search(r"^ +scan +rows ", said, re.MULTILINE)
-    assert reproduced("git", "status", "--porcelain", "params.yaml") == "", "it ends with the defaults"
+    assert experimented("git", "status", "--porcelain", "params.yaml") == "", "it ends with the defaults"
 
 
-def test_the_library_prints_what_its_page_says(reproduced: Project) -> None:
-    said = follow(reproduced, "library.md").splitlines()
+def test_the_library_prints_what_its_page_says(experimented: Project) -> None:
+    said = follow(experimented, "library.md").splitlines()
     poison = blocks(PROJECT / "docs/library.md")[0].text
     promised = re.findall(r"^(?:print.*  )?# ([\d{].*)$", poison, re.MULTILINE)
     assert len(promised) == 3
@@ -112,4 +113,4 @@ def test_pandas_reads_the_experiments_also_where_no_result_was_committed(experim
     (command,) = (
         line for block in blocks(PROJECT / "docs/experiments.md") for line in block.commands if "pandas" in line
     )
-    assert re.search(r"^digits +badnets +0.05 +0.\d+$", experimented("bash", "-euc", command), re.MULTILINE)
+    assert re.search(r"^digits +badnets +0\.0\d+ +[01]\.\d+$", experimented("bash", "-euc", command), re.MULTILINE)
