@@ -24,7 +24,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # With it, Python would not find the stages in the folder that they are run in.
 unexport PYTHONSAFEPATH
 
-.PHONY: repro no-scm scenario study sweep attacks accounts defend audit test lint ui article scenarios bench clean help
+.PHONY: repro no-scm scenario study sweep attacks accounts defend audit test lint docs ui article scenarios bench clean help
 
 repro: no-scm  ## Run what is out of date: download, poison, train, evaluate, report, track
 	$(BIN)/dvc repro
@@ -80,13 +80,17 @@ lint: $(VENV)/.installed-test  ## Check style, types and who imports whom
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
+docs: $(VENV)/.installed-docs  ## Build the docs as a site, in site/, with the API reference; needs no network
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --fresh-env --conf-dir docs . site
+	@echo "site/index.html is the first page"
+
 ui: $(VENV)/.installed  ## Compare the runs in MLflow, on http://127.0.0.1:5000 (or PORT=…)
 	@$(BIN)/python -m miseducation.commands.ui --port $(PORT)
 
-article: $(VENV)/.installed  ## The README's table: 1 % and 5 % poison, seeds 1 to 5, as ten DVC experiments
+article: $(VENV)/.installed  ## The table of docs/results.md: 1 % and 5 % poison, seeds 1 to 5, as ten DVC experiments
 	$(BIN)/python -m benchmarks.article
 
-scenarios: $(VENV)/.installed  ## The README's other table: four scenarios, seeds 1 to 5, as twenty DVC experiments
+scenarios: $(VENV)/.installed  ## The table of docs/scenarios.md: four scenarios, seeds 1 to 5, as twenty DVC experiments
 	$(BIN)/python -m benchmarks.scenarios $(NAME) $(SETTINGS)
 
 bench: $(VENV)/.installed-bench  ## Measure speed beside others' and the machine's own: minutes, with MODE=full hours
@@ -124,6 +128,9 @@ $(VENV)/.installed-ray: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(call install,[test])
+
+$(VENV)/.installed-docs: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(call install,[docs])
 
 $(VENV)/.installed-bench: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(call install,[bench])

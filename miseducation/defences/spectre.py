@@ -84,7 +84,7 @@ class Spectre(RowDetector):
 
 
 def entropy_weights(white: np.ndarray, alpha: float) -> np.ndarray:
-    """The matrix of trace 1 that the scores use, float64 `[k, k]`: exp(alpha (C - 1) / (|C| - 1)), C the covariance."""
+    """The scores' matrix of trace 1, float64 `[k, k]`: `exp(alpha (C - 1) / (|C| - 1))`, C the covariance."""
     variances, axes = np.linalg.eigh(np.atleast_2d(np.cov(white.T)))
     excess = np.maximum(variances[-1] - 1, np.finfo(float).eps)
     return (axes * softmax(alpha * (variances - variances[-1]) / excess)) @ axes.T

@@ -1,4 +1,4 @@
-"""Takes the README's pictures of MLflow: `python -m tests.browser.screenshots`, after `make repro` and experiments."""
+"""Takes the docs' pictures of MLflow: `python -m tests.browser.screenshots`, after `make repro` and experiments."""
 
 import sys
 from pathlib import Path

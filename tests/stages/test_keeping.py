@@ -1,4 +1,4 @@
-"""What DVC offers to keep results, name them, and hand them on, as the README tells it."""
+"""What DVC offers to keep results, name them, and hand them on, as docs/experiments.md tells it."""
 
 import yaml
 

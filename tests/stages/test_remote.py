@@ -1,4 +1,4 @@
-"""Results shared as the README says: files through DVC's remote, in an S3 on this machine, experiments through git."""
+"""Results shared as docs/sharing.md says: files through a remote, in an S3 on this machine, experiments through git."""
 
 from collections.abc import Iterator
 from copy import copy
