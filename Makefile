@@ -44,7 +44,7 @@ unexport PYTHONSAFEPATH
 
 repro: no-scm  ## Run what is out of date: download, poison, train, evaluate, report, track
 	$(BIN)/dvc repro
-	@$(BIN)/python -m miseducation.commands.summary
+	@$(BIN)/python -m miseducation.commands.summary --next
 
 # DVC wants to be told where there is no git; a folder that a repository around it ignores is no part of that. It looks
 # where it is, whatever a hook of git says.
@@ -129,9 +129,10 @@ help:  ## Print this
 # Only the dependencies are installed: a copy of the library there might be imported in place of the work tree's.
 define install-uv
 	@command -v uv >/dev/null || $(BIN)/python -m pip install --quiet --constraint constraints.txt uv
-	uv pip install --python $(BIN)/python --constraint constraints.txt --requirements pyproject.toml \
-		$(if $(1),--extra $(1)) $(if $(TORCH),--torch-backend cpu) || \
-		{ echo "uv could not install that. To let pip try, which has settings of its own: make repro INSTALLER=pip" >&2; exit 1; }
+	@echo "uv installs into $(VENV), at first some gigabytes"
+	uv pip install $$([ -t 2 ] || echo --quiet) --python $(BIN)/python --constraint constraints.txt \
+		--requirements pyproject.toml $(if $(1),--extra $(1)) $(if $(TORCH),--torch-backend cpu) || \
+		{ echo "uv could not install that. For pip, which has settings of its own: make repro INSTALLER=pip" >&2; exit 1; }
 endef
 
 # pip knows no other way than to install the library, too.

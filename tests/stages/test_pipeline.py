@@ -212,8 +212,9 @@ def knob_lines(node: yaml.MappingNode, depth: int = 1) -> Iterator[int]:
 
 def test_every_knob_has_a_comment() -> None:
     text = (PROJECT / "params.yaml").read_text()
-    lines = text.splitlines()
-    for number in knob_lines(yaml.compose(text, yaml.SafeLoader)):
+    lines, top = text.splitlines(), yaml.compose(text, yaml.SafeLoader)
+    assert isinstance(top, yaml.MappingNode)
+    for number in knob_lines(top):
         assert "  # " in lines[number], f"params.yaml: {lines[number].strip()} has no comment"
 
 
