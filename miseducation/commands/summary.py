@@ -59,7 +59,9 @@ def main() -> None:
     """Reads `metrics`, `params.yaml` and DVC's record; prints the table and what to do next."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--next", action="store_true", help="leave out the table, which `dvc repro` has printed")
-    if not parser.parse_args().next:
+    if parser.parse_args().next:
+        print()
+    else:
         show()
     try:
         stages = read_lock(Path(), LOCK)
