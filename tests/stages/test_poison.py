@@ -50,7 +50,10 @@ def test_six_rows_are_too_few(run: Callable[..., str], knobs: dict[str, Any], co
     assert [str(each.message).partition(":")[2] for each in caught] == [
         f" attack.rate = 0.06 {counts.format(relabelled)}: fewer than 10 seldom teach a model a small trigger"
     ]
-    assert output.endswith(f": changed 6 poison rows of 96; {relabelled or 'none'} with another label\n")
+    assert output.partition(": ")[2].split(" ", 1) == [
+        {"add": "added", "replace": "changed"}[knobs.get("mode", "replace")],
+        f"6 poison rows {'to' if 'mode' in knobs else 'of'} 96; {relabelled or 'none'} with another label\n",
+    ]
 
 
 def test_enough_rows_and_a_clean_control_are_no_cause_for_a_warning(run: Callable[..., str]) -> None:
