@@ -130,7 +130,7 @@ help:  ## Print this
 define install-uv
 	@command -v uv >/dev/null || $(BIN)/python -m pip install --quiet --constraint constraints.txt uv
 	@echo "uv installs into $(VENV), at first some gigabytes"
-	uv pip install $$([ -t 2 ] || echo --quiet) --python $(BIN)/python --constraint constraints.txt \
+	@uv pip install $$([ -t 2 ] || echo --quiet) --python $(BIN)/python --constraint constraints.txt \
 		--requirements pyproject.toml $(if $(1),--extra $(1)) $(if $(TORCH),--torch-backend cpu) || \
 		{ echo "uv could not install that. For pip, which has settings of its own: make repro INSTALLER=pip" >&2; exit 1; }
 endef
