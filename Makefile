@@ -4,6 +4,10 @@ PYTHON ?= python3
 PORT ?= 5000
 MODE ?= short
 ENGINE ?= joblib
+# Installs what is needed: uv, the user's own or one in the environment, or pip.
+INSTALLER ?= uv
+# cpu: torch without CUDA.
+TORCH ?=
 # GTSRB=… is a folder with your own copy.
 SETTINGS = $(if $(GTSRB),-S "datasets.gtsrb.folder='$(GTSRB)'")
 
@@ -12,6 +16,18 @@ $(error VENV = $(VENV) has a space, which make does not allow there)
 endif
 ifneq ($(findstring %,$(abspath $(VENV))),)
 $(error MLflow does not run from an environment with a % in its path; name another, as VENV=/some/path)
+endif
+ifneq ($(words $(INSTALLER))$(filter-out uv pip,$(INSTALLER)),1)
+$(error INSTALLER = $(INSTALLER); allowed: uv, pip)
+endif
+ifneq ($(filter-out cpu,$(TORCH)),)
+$(error TORCH = $(TORCH); allowed: cpu, or nothing for the build of torch that is usual on this system)
+endif
+ifeq ($(INSTALLER)-$(strip $(TORCH)),pip-cpu)
+$(error TORCH=cpu needs INSTALLER=uv; pip has no name for builds of torch)
+endif
+ifneq ($(and $(TORCH),$(wildcard $(VENV)/lib/python3*/site-packages/nvidia)),)
+$(error TORCH = cpu, but $(VENV) holds CUDA; remove that folder, or name another, as VENV=.venv-cpu)
 endif
 BIN := $(VENV)/bin
 # dvc.yaml says `python -m stages.…`, so the environment's own python has to be found first.
@@ -28,7 +44,7 @@ unexport PYTHONSAFEPATH
 
 repro: no-scm  ## Run what is out of date: download, poison, train, evaluate, report, track
 	$(BIN)/dvc repro
-	@$(BIN)/python -m miseducation.commands.summary
+	@$(BIN)/python -m miseducation.commands.summary --next
 
 # DVC wants to be told where there is no git; a folder that a repository around it ignores is no part of that. It looks
 # where it is, whatever a hook of git says.
@@ -111,12 +127,27 @@ clean:  ## Remove the virtual environment and the tools' caches; data, models, r
 
 help:  ## Print this
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
-	@echo "VENV=path uses another virtual environment than .venv; PYTHON=python3.12 makes it with another Python."
+	@echo "VENV=path uses another virtual environment than .venv; PYTHON=python3.12 makes it with another Python;"
+	@echo "INSTALLER=pip fills it with pip instead of uv; TORCH=cpu takes the build of torch without CUDA."
 
-# Only the dependencies stay installed: a copy of the library there might be imported in place of the work tree's.
-define install
-	$(BIN)/python -m pip install --constraint constraints.txt '.$(1)'
+# Only the dependencies are installed: a copy of the library there might be imported in place of the work tree's.
+define install-uv
+	@command -v uv >/dev/null || $(BIN)/python -m pip install --quiet --constraint constraints.txt uv
+	@echo "uv installs into $(VENV), at first some gigabytes"
+	@uv pip install $$([ -t 2 ] || echo --quiet) --python $(BIN)/python --constraint constraints.txt \
+		--requirements pyproject.toml $(if $(1),--extra $(1)) $(if $(TORCH),--torch-backend cpu) || \
+		{ echo "uv could not install that. For pip, which has settings of its own: make repro INSTALLER=pip" >&2; exit 1; }
+endef
+
+# pip knows no other way than to install the library, too.
+define install-pip
+	@echo "pip installs into $(VENV); it takes minutes, and says nothing meanwhile"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt '.$(if $(1),[$(1)])'
 	$(BIN)/python -m pip uninstall --yes --quiet miseducation
+endef
+
+define install
+	$(call install-$(strip $(INSTALLER)),$(1))
 	@touch $@ $(VENV)/.installed
 endef
 
@@ -124,18 +155,20 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(call install,)
 
 $(VENV)/.installed-ray: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(call install,[ray])
+	$(call install,ray)
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(call install,[test])
+	$(call install,test)
 
 $(VENV)/.installed-docs: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(call install,[docs])
 
 $(VENV)/.installed-bench: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(call install,[bench])
+	$(call install,bench)
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
+	@if [ "$(TORCH)$$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null; then \
+		echo "No NVIDIA GPU was found: make repro TORCH=cpu would leave out the gigabytes of CUDA that come with torch"; fi

@@ -46,6 +46,7 @@ def main() -> None:
         with threadpool_limits(computing.threads):
             write_text(folder / "report.html", page(told, rows, given.images, found.marks))
     shutil.rmtree(KEPT, ignore_errors=True)
+    print(f"{len(rows)} rows audited: {METRICS / 'report.html'}")
 
 
 if __name__ == "__main__":

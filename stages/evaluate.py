@@ -55,8 +55,8 @@ def main() -> None:
     for name, title in (("untouched", "clean"), ("triggered", "triggered")):
         read_as = pd.DataFrame({"actual": names[test.true_labels], "predicted": names[answers["backdoored", name]]})
         write_csv(METRICS / f"confusion_{title}.csv", read_as)
-    for name, score in scores.items():
-        print(f"{name:24} {score:g}")
+    said = ("attack_success_rate", "clean_accuracy", "baseline_accuracy")
+    print(", ".join(f"{name.replace('_', ' ')} {scores[name]:.2%}" for name in said if name in scores))
 
 
 if __name__ == "__main__":

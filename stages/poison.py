@@ -43,10 +43,10 @@ def main() -> None:
     triggered = chosen.trigger(test, label_map=label_map)
     save_poisoned(POISONED, rows, poisoned, roles=roles, added=section.mode == "add")
     save_triggered(POISONED, *triggered, digests)
-    done = {"replace": "changed", "add": "added to"}[section.mode]
+    done, among = {"replace": ("changed", "of"), "add": ("added", "to")}[section.mode]
     counts = ", ".join(f"{(roles == role).sum()} {role}" for role in dict.fromkeys(["poison", *roles.tolist()]))
     relabelled = f"; {poison.relabelled or 'none'} with another label" if len(rows) else ""
-    print(f"{section.name}: rows {done} {len(train)} training rows: {counts}{relabelled}")
+    print(f"{section.name}: {done} {counts} rows {among} {len(train)}{relabelled}")
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ def main() -> None:
     confusion = (METRICS / "confusion.png").read_bytes()
     result = report_result.read_result()
     write_text(METRICS / "report.html", report.page(result, confusion, report_result.find_dose(result)))
+    print(f"{METRICS / 'report.html'} tells the result in words and pictures")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ work tree's, and those whose artefacts are still in `mlruns`.
 """
 
 import argparse
+import os
+from pathlib import Path
 
 from miseducation.project import command
 from miseducation.project.pipelines import check_sections
@@ -26,7 +28,11 @@ def main() -> None:
     elif arguments.defences:
         track.track_defences()
     else:
-        track.track_here(arguments.study)
+        whole = track.track_here(arguments.study)
+        if whole and not arguments.study and Path(os.environ.get("DVC_ROOT", "none")).resolve() == Path.cwd():
+            from miseducation.commands import summary
+
+            summary.show()  # `dvc repro` and `dvc exp run` end here
 
 
 if __name__ == "__main__":

@@ -244,8 +244,43 @@ def test_the_wheel_is_the_library_and_works_outside_of_the_project(tmp_path: Pat
 
 
 def test_the_environment_holds_no_copy_that_could_stand_in_for_the_work_tree() -> None:
-    """`make` takes it out again: in an environment that several clones share, it would be one clone's of some day."""
+    """In an environment that several clones share, it would be one clone's of some day."""
     with pytest.raises(PackageNotFoundError):
         version("miseducation")
-    makefile = (PROJECT / "Makefile").read_text()
-    assert makefile.count("pip install") == makefile.count("pip uninstall --yes --quiet miseducation") == 1
+
+
+def make(*arguments: str, fails: bool = False) -> str:
+    """What `make` would do for `repro` where nothing is installed, or its error."""
+    command = ["make", "--dry-run", "VENV=nowhere", "INSTALLER=uv", "TORCH=", *arguments, "repro"]
+    shown = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert bool(shown.returncode) == fails
+    return shown.stderr if fails else shown.stdout
+
+
+def test_make_installs_what_is_pinned_and_no_copy_of_the_library() -> None:
+    ours, theirs, cpu = make(), make("INSTALLER=pip"), make("TORCH=cpu")
+    assert " --requirements pyproject.toml" in ours, "which is what it depends on, and not itself"
+    assert " uv " not in theirs
+    assert theirs.count("pip install ") == theirs.count("pip uninstall --yes --quiet miseducation") == 1
+    for shown in (ours, theirs, cpu):
+        assert shown.count("pip install ") == shown.count(" --constraint constraints.txt ")
+    assert [" --torch-backend cpu" in shown for shown in (ours, theirs, cpu)] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["INSTALLER=conda"], "INSTALLER = conda; allowed: uv, pip."),
+        (["INSTALLER=uv pip"], "INSTALLER = uv pip; allowed: uv, pip."),
+        (["INSTALLER="], "INSTALLER = ; allowed: uv, pip."),
+        (["TORCH=gpu"], "TORCH = gpu; allowed: cpu, or nothing"),
+        (["TORCH=cpu", "INSTALLER=pip"], "TORCH=cpu needs INSTALLER=uv"),
+    ],
+)
+def test_make_refuses_an_installer_or_a_build_of_torch_that_it_does_not_know(arguments: list[str], told: str) -> None:
+    assert f"*** {told}" in make(*arguments, fails=True)
+
+
+def test_make_never_takes_the_cuda_that_is_there_for_the_build_without(tmp_path: Path) -> None:
+    (tmp_path / "lib/python3.11/site-packages/nvidia").mkdir(parents=True)
+    assert f"*** TORCH = cpu, but {tmp_path} holds CUDA" in make("TORCH=cpu", f"VENV={tmp_path}", fails=True)

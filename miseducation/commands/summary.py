@@ -1,15 +1,21 @@
-"""Prints a result as a short table: `make repro` ends with it."""
+"""Prints a result as a short table, where all of it is, and what to do next."""
 
+import argparse
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
+from miseducation.errors import InputError
 from miseducation.project import command
-from miseducation.project.files import read_json
+from miseducation.project.foreign import read_json
+from miseducation.tracking.checks import IncompleteError
+from miseducation.tracking.locks import changed_params, read_lock, read_params
+from miseducation.tracking.pipeline_results import LOCK
 from miseducation.tracking.runs import Store
 
 METRICS, FILES = Path("metrics"), ("evaluation", "details", "intervals")
+MORE = 0.05  # the rate to try next
 MEANING = {
     "attack_success_rate": "triggered images read as the attacker wants",
     "clean_accuracy": "backdoored model, untouched test set",
@@ -43,16 +49,42 @@ def table(scores: dict[str, Any], intervals: dict[str, list[float]]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    """Reads `metrics`; prints the table and what to do next."""
+def show() -> None:
+    """Reads `metrics`; prints the table."""
     headline, details, intervals = (read_json(METRICS / f"{name}.json") for name in FILES)
-    print(f"\n{table(headline | details, intervals)}")
+    print(f"\n{table(headline | details, intervals)}\n", flush=True)
+
+
+def main() -> None:
+    """Reads `metrics`, `params.yaml` and DVC's record; prints the table and what to do next."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--next", action="store_true", help="leave out the table, which `dvc repro` has printed")
+    if parser.parse_args().next:
+        print()
+    else:
+        show()
+    try:
+        stages = read_lock(Path(), LOCK)
+        changed, rate = changed_params(stages, Path()), read_params(stages).get("attack.rate")
+    except IncompleteError as error:
+        raise InputError(str(error)) from None
+    if changed:
+        told = f"{changed[0]} has changed in params.yaml since; `dvc repro` brings the result up to date"
+        print(f"warning: {told}", file=sys.stderr, flush=True)
     store = Store(Path())
-    print(f"\nThe run is in {store.hide(store.uri)}")
+    print(f"The run is in {store.hide(store.uri)}")
     print(f"{METRICS / 'report.html'} tells it in words and pictures.")
     print("Compare runs: `make ui` (MLflow) or `dvc exp show` (terminal).")
+    print(f"Next: {_next(rate)}")
+
+
+def _next(rate: object) -> str:
+    """More poison; where that has just been tried, the other side."""
+    if rate == MORE:
+        return "`make defend QUICK=1` (would anyone have noticed?)"
     activate = Path(os.path.relpath(sys.prefix)) / "bin" / "activate"
-    print(f"Next: {f'. {activate} && ' if activate.is_file() else ''}dvc exp run -S attack.rate=0.05")
+    there = os.environ.get("VIRTUAL_ENV") == sys.prefix or not activate.is_file()
+    return f"{'' if there else f'. {activate} && '}dvc exp run -S attack.rate={MORE}"
 
 
 if __name__ == "__main__":

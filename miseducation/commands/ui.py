@@ -50,6 +50,7 @@ def main() -> None:
             print(f"{what:18} {address}", flush=True)
     serve = ["ui", "--backend-store-uri", f"sqlite:///{STORE}", "--host", HOST, "--port", str(port), "--workers", "1"]
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
+    os.environ.setdefault("PYTHONWARNINGS", "ignore")  # of what MLflow's libraries will no longer have
     os.execv(sys.executable, [sys.executable, "-P", "-m", "mlflow", *serve])  # noqa: S606 - it takes our place
 
 

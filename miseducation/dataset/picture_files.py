@@ -97,7 +97,7 @@ def in_threads(work: Callable[[Item], Result], items: Sequence[Item], what: str)
 
     # Around all threads, as the filters for warnings belong to the process.
     with _refusing_bombs(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        yield from tqdm(pool.map(work, items), desc=what, total=len(items), unit="image")
+        yield from tqdm(pool.map(work, items), desc=what, total=len(items), unit="image", disable=None)
 
 
 def _load(content: bytes, side: int) -> Image.Image:

@@ -96,7 +96,8 @@ def _render_all(seed: int, labels: list[np.ndarray]) -> Rendered:
     ]
     rendered = []
     with ExitStack() as stack:
-        bar = stack.enter_context(tqdm(total=sum(map(len, labels)), desc="render traffic signs", unit="image"))
+        total, what = sum(map(len, labels)), "render traffic signs"
+        bar = stack.enter_context(tqdm(total=total, desc=what, unit="image", disable=None))
         results: Iterator[Rendered] = map(render, tasks)
         if len(tasks) > 4:
             # New processes, not forked ones, which would inherit locks that a thread may hold.

@@ -63,7 +63,9 @@ def finish(bench: Bench, wanted: Sequence[Cell], engine: Engine, store: CellStor
     # What is known takes no time, so it has no part in the estimate of what remains.
     name, done = type(engine).__name__.lower(), len(models) - len(missing)
     try:
-        with tqdm(total=len(models), initial=done, desc=f"{title} on {name}", unit="model", smoothing=0) as bar:
+        with tqdm(
+            total=len(models), initial=done, desc=f"{title} on {name}", unit="model", smoothing=0, disable=None
+        ) as bar:
             for wanting, some in _by_want(missing, kept, found).items():
                 for model, result in engine.run(replace(bench, measured=wanting), some):
                     if isinstance(result, Failure):

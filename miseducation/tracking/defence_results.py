@@ -5,11 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from miseducation.project.foreign import read_table
-from miseducation.project.yaml12 import load_yaml
 from miseducation.tracking import checks, notes, pipeline_models, results
 from miseducation.tracking.checks import MalformedError
 from miseducation.tracking.identity import LATER
-from miseducation.tracking.locks import Stage, flatten, read_lock, read_outputs, read_params
+from miseducation.tracking.locks import Stage, changed_params, read_lock, read_outputs, read_params
 from miseducation.tracking.pipeline_results import read_result
 from miseducation.tracking.results import IncompleteError, Result
 
@@ -79,10 +78,8 @@ def check_current(folder: Path, names: Collection[str]) -> None:
     """
     stages = {name: stage for name, stage in read_lock(folder, LOCK).items() if name.partition("@")[2] in names}
     _check_current(stages, read_result(folder).hashes)
-    now = flatten("params", load_yaml(folder / "params.yaml"))
-    for key, value in read_params(stages).items():
-        if now.get(f"params.{key}") != value:
-            raise IncompleteError(f"{key} has changed since the defences ran; {AGAIN}")
+    if changed := changed_params(stages, folder):
+        raise IncompleteError(f"{changed[0]} has changed since the defences ran; {AGAIN}")
 
 
 def _check_current(stages: Mapping[str, Stage], known: Mapping[str, str]) -> None:

@@ -70,6 +70,12 @@ def read_params(stages: Mapping[str, Stage]) -> dict[str, Any]:
     return params
 
 
+def changed_params(stages: Mapping[str, Stage], folder: Path) -> list[str]:
+    """The parameters that `params.yaml` no longer holds as the stages read them; see `read_params`."""
+    now = flatten("params", load_yaml(folder / "params.yaml"))
+    return [key for key, value in read_params(stages).items() if now.get(f"params.{key}") != value]
+
+
 def flatten(key: str, value: Any) -> dict[str, Any]:
     """The leaves of nested mappings, by the dotted keys of their places.
 

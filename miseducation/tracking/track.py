@@ -30,10 +30,10 @@ def study(name: str) -> Reader:
     return partial(study_results.read_study, name=name)
 
 
-def track_here(name: str | None = None) -> None:
-    """Records the pipeline's result in the work tree, or that of a study."""
+def track_here(name: str | None = None) -> bool:
+    """Records the pipeline's result in the work tree, or that of a study; whether there is one."""
     check_own_files(name)
-    track(Store(_root()), Path(), tags_of_this_run(), study(name) if name else pipeline_results.read_result)
+    return track(Store(_root()), Path(), tags_of_this_run(), study(name) if name else pipeline_results.read_result)
 
 
 def track_defences() -> None:
@@ -84,7 +84,7 @@ def track(
     *,
     ask: bool = False,
     name: str = "",
-) -> None:
+) -> bool:
     """Records the result in `folder` if it is whole and new; a store that cannot be had is a warning, no error.
 
     The tags say how it came about. `ask` is to ask the store itself, even if it is known to have the result. `name` is
@@ -93,11 +93,11 @@ def track(
     try:
         result = read(folder)
         if not ask and store.holds(result.key):
-            return
+            return True
         result.check()
     except (IncompleteError, OSError) as reason:
         print(printable(f"track: nothing to record from {name or folder.resolve()}: {reason}"))
-        return
+        return False
     try:
         run = store.record(result, tags)
     except Exception as error:
@@ -109,9 +109,10 @@ def track(
         message = store.hide(str(error)[: 100 * LONGEST])
         print(f"warning: {what}: {message[:LONGEST]}{' …' * (len(message) > LONGEST)}", file=sys.stderr)
         print(f"warning: {HINT}", file=sys.stderr)
-        return
+        return True
     if run:
         print(f"track: recorded as run {store.hide(run)} in {store.hide(store.uri)}")
+    return True
 
 
 def _of_libraries(error: Exception) -> bool:

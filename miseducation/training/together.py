@@ -71,7 +71,8 @@ def train(
         knobs = section.model_dump_json(exclude={"processes"})
         distributed.check_same(f"{title} {seed} {knobs}".encode() + data.labels.tobytes(), own)
         chosen, start = precision(compute, own), time.perf_counter()
-        with tqdm(total=section.epochs, desc=f"train {title} on {own}", unit="epoch", disable=not first) as bar:
+        hidden = None if first else True  # where there is no terminal, or always
+        with tqdm(total=section.epochs, desc=f"train {title} on {own}", unit="epoch", disable=hidden) as bar:
 
             def show(epoch: "Epoch") -> None:
                 bar.set_postfix(loss=f"{epoch.loss:.4f}", accuracy=f"{epoch.accuracy:.4f}", refresh=False)

@@ -67,11 +67,16 @@ def test_fashion_mnist_is_not_taken_for_mnist(tmp_path: Path) -> None:
         FashionMnist(folder=tmp_path).fetch()
 
 
-def test_without_any_source_the_way_out_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_any_source_the_way_out_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     for source, key in ((FashionMnist, "fashion-mnist"), (Cifar10, "cifar10"), (Gtsrb, "gtsrb")):
         monkeypatch.setattr(source, "sources", lambda self: [("somewhere", offline)])
         with pytest.raises(InputError, match=rf"could not be downloaded:\n  - somewhere: Name .*\n.*datasets.{key}.f"):
             source().fetch()
+        tried, failed = capsys.readouterr().out.splitlines()
+        assert tried == f"{source.TITLE}: trying somewhere"
+        assert failed.startswith(f"{source.TITLE}: failed: Name ")
 
 
 @pytest.fixture

@@ -125,6 +125,8 @@ def test_repro_again_does_nothing_but_look(reproduced: Project) -> None:
 def test_an_experiment_runs_what_depends_on_it_and_nothing_more(reproduced: Project, experimented: Project) -> None:
     said = (experimented.folder / SAID).read_text()
     assert ran(said) == ["poison", "train@backdoored", "evaluate", "report", "track"]
+    assert "95 % interval\nattack_success_rate " in said.partition("Running stage 'track'")[2], "it ends in the table"
+    assert "epoch/s" not in said, "bars are for terminals"
     assert len(TRAINED.findall(said)) == 1, "benchmarks.pipeline reads the time of the training there"
     for file in ("data/raw/train_images.npy", "models/clean/model.safetensors"):
         times = {(project.folder / file).stat().st_mtime_ns for project in (reproduced, experimented)}

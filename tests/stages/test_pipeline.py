@@ -4,13 +4,16 @@ import ast
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 import yaml
+from dvc.utils.hydra import apply_overrides
 
 from miseducation.datasets import signs
 from miseducation.defending.section import Kind
@@ -198,10 +201,30 @@ def test_every_defence_has_its_knobs_in_the_params() -> None:
     )
 
 
+def knob_lines(node: yaml.MappingNode, depth: int = 1) -> Iterator[int]:
+    """Where the knobs stand. What a study overrides is deeper, and is described where its own knob is."""
+    for key, value in node.value:
+        if isinstance(value, yaml.MappingNode) and not value.flow_style and depth < 5:
+            yield from knob_lines(value, depth + 1)
+        else:
+            yield key.start_mark.line
+
+
 def test_every_knob_has_a_comment() -> None:
-    for line in (PROJECT / "params.yaml").read_text().splitlines():
-        if re.match(r"\s*\w+: \S", line):
-            assert "  # " in line, f"params.yaml: {line.strip()} has no comment"
+    text = (PROJECT / "params.yaml").read_text()
+    lines, top = text.splitlines(), yaml.compose(text, yaml.SafeLoader)
+    assert isinstance(top, yaml.MappingNode)
+    for number in knob_lines(top):
+        assert "  # " in lines[number], f"params.yaml: {lines[number].strip()} has no comment"
+
+
+def test_a_changed_knob_is_a_changed_line(tmp_path: Path) -> None:
+    """`dvc exp run -S` writes the file anew; in the form in which DVC does, that leaves all else as it was."""
+    path = tmp_path / "params.yaml"
+    shutil.copy(PROJECT / path.name, path)
+    before = path.read_text()
+    apply_overrides(path, ["attack.rate=0.123"])
+    assert path.read_text() == before.replace("\n  rate: 0.01 ", "\n  rate: 0.123", 1) != before
 
 
 FAST = {"mlflow", "torch", "numpy", "pandas", "pydantic", "matplotlib", "dvc"}

@@ -50,7 +50,10 @@ def test_six_rows_are_too_few(run: Callable[..., str], knobs: dict[str, Any], co
     assert [str(each.message).partition(":")[2] for each in caught] == [
         f" attack.rate = 0.06 {counts.format(relabelled)}: fewer than 10 seldom teach a model a small trigger"
     ]
-    assert output.endswith(f"rows: 6 poison; {relabelled or 'none'} with another label\n")
+    assert output.partition(": ")[2].split(" ", 1) == [
+        {"add": "added", "replace": "changed"}[knobs.get("mode", "replace")],
+        f"6 poison rows {'to' if 'mode' in knobs else 'of'} 96; {relabelled or 'none'} with another label\n",
+    ]
 
 
 def test_enough_rows_and_a_clean_control_are_no_cause_for_a_warning(run: Callable[..., str]) -> None:
@@ -58,8 +61,8 @@ def test_enough_rows_and_a_clean_control_are_no_cause_for_a_warning(run: Callabl
     manifest = read_manifest(Path("data/poisoned"))
     relabelled = (manifest["label"] != manifest["true_label"]).sum()
     assert 10 <= relabelled < len(manifest) == 19, "some show an 8 anyway"
-    assert output == f"badnets: rows changed 96 training rows: 19 poison; {relabelled} with another label\n"
-    assert run(rate=0) == "badnets: rows changed 96 training rows: 0 poison\n"
+    assert output == f"badnets: changed 19 poison rows of 96; {relabelled} with another label\n"
+    assert run(rate=0) == "badnets: changed 0 poison rows of 96\n"
 
 
 @pytest.mark.parametrize("label_map", ["all-to-one", "all-to-all", "one-to-one", "random"])
@@ -67,4 +70,4 @@ def test_labels_alone_teach_no_trigger_and_need_no_dose(run: Callable[..., str],
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         output = run(name="label_flip", rate=0.03, label_map=label_map, source=1)
-    assert output.startswith("label_flip: rows changed 96 training rows: 3 poison; ")
+    assert output.startswith("label_flip: changed 3 poison rows of 96; ")

@@ -83,7 +83,7 @@ class Transfer(Thread):
 
         with _open(self.address) as response, self.path.open("wb") as file:
             name, total = self.address.rpartition("/")[2], response.raw.length_remaining
-            with tqdm(total=total, desc=name, unit="B", unit_scale=True) as bar:
+            with tqdm(total=total, desc=name, unit="B", unit_scale=True, disable=None) as bar:
                 # As it comes over the line, so that what was packed to burst is not unpacked; a chunk when it is there.
                 while not self.ended.is_set() and (chunk := response.raw.read1(CHUNK, decode_content=False)):
                     self.count += len(chunk)

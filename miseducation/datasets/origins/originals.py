@@ -81,6 +81,7 @@ class Originals(Source, ABC):
                 if isinstance(error, OSError) and error.errno in DISK_FULL:
                     raise
                 failures.append(f"{name}: {last_line(_root(error))}")
+                print(f"{self.TITLE}: failed: {last_line(_root(error))}", flush=True)
         raise InputError(
             f"{self.TITLE} could not be downloaded:\n"
             + "".join(f"  - {failure}\n" for failure in failures)
