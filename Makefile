@@ -4,7 +4,7 @@ PYTHON ?= python3
 PORT ?= 5000
 MODE ?= short
 ENGINE ?= joblib
-# Installs what is needed: uv, the user's own or one in the environment, or pip.
+# Installs what is needed: uv, the user's own or one in the environment, or pip. Who names none gets uv, and pip if that fails.
 INSTALLER ?= uv
 # cpu: torch without CUDA.
 TORCH ?=
@@ -131,12 +131,15 @@ help:  ## Print this
 	@echo "INSTALLER=pip fills it with pip instead of uv; TORCH=cpu takes the build of torch without CUDA."
 
 # Only the dependencies are installed: a copy of the library there might be imported in place of the work tree's.
+TRY_PIP = { echo "uv could not; pip, which has settings of its own, tries" >&2; $(MAKE) --no-print-directory INSTALLER=pip $@; }
+GIVE_UP = { echo "uv could not install that. For pip, which has settings of its own: make repro INSTALLER=pip" >&2; exit 1; }
+PIP_TOO = $(and $(filter file,$(origin INSTALLER)),$(if $(TORCH),,yes))
 define install-uv
-	@command -v uv >/dev/null || $(BIN)/python -m pip install --quiet --constraint constraints.txt uv
 	@echo "uv installs into $(VENV), at first some gigabytes"
-	@uv pip install $$([ -t 2 ] || echo --quiet) --python $(BIN)/python --constraint constraints.txt \
+	@{ command -v uv >/dev/null || $(BIN)/python -m pip install --quiet --constraint constraints.txt uv; } && \
+		uv pip install $$([ -t 2 ] || echo --quiet) --python $(BIN)/python --constraint constraints.txt \
 		--requirements pyproject.toml $(if $(1),--extra $(1)) $(if $(TORCH),--torch-backend cpu) || \
-		{ echo "uv could not install that. For pip, which has settings of its own: make repro INSTALLER=pip" >&2; exit 1; }
+		$(if $(PIP_TOO),$(TRY_PIP),$(GIVE_UP))
 endef
 
 # pip knows no other way than to install the library, too.

@@ -1,5 +1,6 @@
 """The library by itself: its front door, to and from what people have, and what `pip install .` would bring."""
 
+import os
 import pickle
 import subprocess
 import sys
@@ -251,14 +252,17 @@ def test_the_environment_holds_no_copy_that_could_stand_in_for_the_work_tree() -
 
 def make(*arguments: str, fails: bool = False) -> str:
     """What `make` would do for `repro` where nothing is installed, or its error."""
-    command = ["make", "--dry-run", "VENV=nowhere", "INSTALLER=uv", "TORCH=", *arguments, "repro"]
-    shown = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    command = ["make", "--dry-run", "VENV=nowhere", "TORCH=", *arguments, "repro"]
+    chosen = {
+        name: value for name, value in os.environ.items() if name not in ("INSTALLER", "MAKEFLAGS", "MAKEOVERRIDES")
+    }
+    shown = subprocess.run(command, cwd=PROJECT, env=chosen, capture_output=True, text=True, check=False)
     assert bool(shown.returncode) == fails
     return shown.stderr if fails else shown.stdout
 
 
 def test_make_installs_what_is_pinned_and_no_copy_of_the_library() -> None:
-    ours, theirs, cpu = make(), make("INSTALLER=pip"), make("TORCH=cpu")
+    ours, theirs, cpu = make("INSTALLER=uv"), make("INSTALLER=pip"), make("TORCH=cpu")
     assert " --requirements pyproject.toml" in ours, "which is what it depends on, and not itself"
     assert " uv " not in theirs
     assert theirs.count("pip install ") == theirs.count("pip uninstall --yes --quiet miseducation") == 1
@@ -284,3 +288,8 @@ def test_make_refuses_an_installer_or_a_build_of_torch_that_it_does_not_know(arg
 def test_make_never_takes_the_cuda_that_is_there_for_the_build_without(tmp_path: Path) -> None:
     (tmp_path / "lib/python3.11/site-packages/nvidia").mkdir(parents=True)
     assert f"*** TORCH = cpu, but {tmp_path} holds CUDA" in make("TORCH=cpu", f"VENV={tmp_path}", fails=True)
+
+
+def test_pip_comes_after_uv_where_nobody_chose() -> None:
+    assert "INSTALLER=pip nowhere/.installed" in make()
+    assert all("INSTALLER=pip nowhere/.installed" not in make(chosen) for chosen in ("INSTALLER=uv", "TORCH=cpu"))
