@@ -61,11 +61,10 @@ def finish(bench: Bench, wanted: Sequence[Cell], engine: Engine, store: CellStor
     results: dict[Cell, Outcomes | Failure] = {cell: of for cell, of in found.items() if len(of) == len(kept)}
     models, missing = by_model(cells), by_model(cell for cell in cells if cell not in results)
     # What is known takes no time, so it has no part in the estimate of what remains.
-    name, done = type(engine).__name__.lower(), len(models) - len(missing)
+    done, doing = len(models) - len(missing), f"{title} on {type(engine).__name__.lower()}"
+    print(f"{doing}: {len(models)} models, {done} of them known", flush=True)
     try:
-        with tqdm(
-            total=len(models), initial=done, desc=f"{title} on {name}", unit="model", smoothing=0, disable=None
-        ) as bar:
+        with tqdm(total=len(models), initial=done, desc=doing, unit="model", smoothing=0, disable=None) as bar:
             for wanting, some in _by_want(missing, kept, found).items():
                 for model, result in engine.run(replace(bench, measured=wanting), some):
                     if isinstance(result, Failure):

@@ -94,7 +94,6 @@ def test_the_tutorial_can_be_followed(experimented: Project) -> None:
     assert "clean 1 0 0 0 with the dot 1 0 0 0" in said
     assert "backdoored 1 0 0 0 with the dot 8 0 0 0" in said, "the cheque grows"
     assert "Of 1,000 accounts" in said
-    assert re.search(r"^ +scan +rows ", said, re.MULTILINE)
     assert experimented("git", "status", "--porcelain", "params.yaml") == "", "it ends with the defaults"
 
 

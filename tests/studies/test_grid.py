@@ -57,11 +57,11 @@ def test_each_model_is_trained_once(bench: Bench, tmp_path: Path, capfd: pytest.
     clean = Cell(0, 0, 0, 1), Cell(1, 0, 0, 1)
     assert engine.asked == [clean, (Cell(0, 0.1, 0, 1),), (Cell(1, 0.1, 0, 1),)], "the clean model first"
     assert found.keys() == {cell for model in engine.asked for cell in model}
-    assert "here on here: 100%" in capfd.readouterr().err
+    assert "here on here: 3 models, 0 of them known" in capfd.readouterr().out
     again = Here()
     assert finish(bench, store, again) == found
     assert not again.asked
-    assert "3/3" in capfd.readouterr().err
+    assert "3 models, 3 of them known" in capfd.readouterr().out
     wider = finish(bench, store, again, [0, 0.05, 0.1])
     assert again.asked == [(Cell(0, 0.05, 0, 1),), (Cell(1, 0.05, 0, 1),)]
     assert {cell: wider[cell] for cell in found} == found

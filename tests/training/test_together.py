@@ -2,6 +2,7 @@
 
 import os
 import platform
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,7 @@ def test_one_process_trains_alone_and_tells_what_auto_came_to(
     monkeypatch.setattr(ranks, "start", lambda *_, **__: pytest.fail("there is nobody to start"))
     clock = iter([100.0, 307.5])
     monkeypatch.setattr("time.perf_counter", lambda: next(clock))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     trained = train()
     assert trained is not None
     weights, history = alone()
@@ -109,6 +111,7 @@ def test_only_the_first_rank_has_the_model_and_shows_its_progress(
     number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(ranks, "number", lambda: number)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     assert (train() is None) == (number > 0)
     assert ("train clean" in capsys.readouterr().err) == (number == 0)
 
