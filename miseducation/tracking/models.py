@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from miseducation.tracking.notes import code
 from miseducation.tracking.pipeline_models import CLEAN, LOUD
 from miseducation.tracking.results import Model, Result
 
@@ -78,7 +79,7 @@ def _new_version(client: Any, run: Any, model: Model) -> Any:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     source, tags = f"{run.info.artifact_uri}/{model.path}", {**model.tags, PATH: model.path, MD5: model.md5}
-    told = f"{LOUD} by {model.tags[LOUD]}" if loud else None
+    told = f"{LOUD} by {code(model.tags[LOUD])}" if loud else None
     version = client.create_model_version(model.registered, source, run.info.run_id, tags, description=told).version
     if model.name == CLEAN:
         client.set_registered_model_alias(model.registered, CLEAN, version)

@@ -32,7 +32,7 @@ def of_pipeline(result: Result) -> str:
     lines += ["| | backdoored model | clean model |", "|---|---|---|"]
     lines += [f"| {what} | {' | '.join(_share(scores, name) for name in names)} |" for what, names in ROWS.items()]
     when = "" if result.timing is None else f", trained in {result.timing.seconds:.1f} s"
-    lines.append(f"\n{_code(pipeline_models.attack(params))}, seed {params['seed']}{when}.")
+    lines.append(f"\n{code(pipeline_models.attack(params))}, seed {params['seed']}{when}.")
     if REPORT in result.hashes:
         page = f"#/experiments/{EXPERIMENT}/runs/{RUN}/artifacts/{REPORT}?workflowType=machine_learning"
         lines.append(f"\n[The whole story]({page}) is the artefact `{REPORT}`.")
@@ -45,7 +45,7 @@ def of_defences(scores: Mapping[str, float], paths: Iterable[str]) -> str:
     lines = ["| behind the defence | attack success | clean accuracy |", "|---|---|---|"]
     for defence, name in left.items():
         accuracy = _share(scores, f"{defence}{BEHIND}clean_accuracy")
-        lines.append(f"| {_code(defence)} | {_share(scores, name)} | {accuracy} |")
+        lines.append(f"| {code(defence)} | {_share(scores, name)} | {accuracy} |")
     return "\n".join([*lines, "", *pictures(path for path in paths if path.endswith(("roc.png", "triggers.png")))])
 
 
@@ -54,7 +54,7 @@ def of_study(scores: Mapping[str, float], paths: Iterable[str]) -> str:
     lines = [f"**{scores['cells']} models, of which {scores['failed_cells'] or 'none'} failed.**", ""]
     for name, rate in scores.items():
         if found := DOSE.fullmatch(name):
-            lines.append(f"- {_code(found[2])}: {found[1]} % of the attack succeeds at a rate of {rate:.3g}")
+            lines.append(f"- {code(found[2])}: {found[1]} % of the attack succeeds at a rate of {rate:.3g}")
     return "\n".join([*lines[:MOST], "", *pictures([path for path in paths if path.endswith(".png")][:2])])
 
 
@@ -74,6 +74,6 @@ def _address(path: str) -> str:
     return f"get-artifact?path={quote(path, safe='')}&run_uuid={RUN}"
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
     """Shown as it stands, whatever a user called it."""
     return f"`{' '.join(text.replace('`', ' ').split())}`"

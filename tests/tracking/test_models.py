@@ -13,7 +13,7 @@ from miseducation.tracking import models, notes
 from miseducation.tracking.pipeline_results import read_result
 from miseducation.tracking.runs import Store
 from miseducation.tracking.track import track
-from tests.tracking.made import SCORES, runs, write_result
+from tests.tracking.made import SCORES, change, runs, write_result
 
 ATTACK = "badnets, rate 0.01"
 
@@ -68,7 +68,20 @@ def test_the_models_are_registered_and_a_backdoored_one_is_never_taken_for_anoth
     assert (backdoored.tags, backdoored.aliases) == ({"BACKDOORED": "DO NOT DEPLOY"}, {})
     assert "DO NOT DEPLOY" in backdoored.description
     (version,) = client.search_model_versions("name = 'toy-backdoored'")
-    assert (version.tags["BACKDOORED"], version.description) == (ATTACK, f"BACKDOORED by {ATTACK}")
+    assert (version.tags["BACKDOORED"], version.description) == (ATTACK, f"BACKDOORED by `{ATTACK}`")
+
+
+def test_what_is_registered_shows_no_picture_that_a_label_names(root: Path) -> None:
+    target = "![a](http://example.org/x.png)"
+    wanted = {"label_map": "all-to-one", "target": target}
+
+    def aim(lock: Any) -> None:
+        lock["stages"]["poison"]["params"]["params.yaml"]["attack"] |= wanted
+
+    change(write_result(root) / "dvc.lock", aim)
+    track(Store(root), root, {})
+    (version,) = MlflowClient(Store(root).uri).search_model_versions("name = 'toy-backdoored'")
+    assert version.description == f"BACKDOORED by `{ATTACK}, target {target}`"
 
 
 def test_the_same_model_is_registered_once_and_what_failed_then_is_done_by_all(
