@@ -1,5 +1,7 @@
 """What detection and repair came to, on the page of the result that they were tried on."""
 
+from math import isnan
+
 import pandas as pd
 
 from miseducation.figures import pages
@@ -7,6 +9,7 @@ from miseducation.figures.pages import markup, named
 from miseducation.figures.report import BEGIN, END
 from miseducation.figures.report_words import Lines, percent
 
+NONE = "none"  # the model as it was
 REFERENCES = "oracle", "random"  # rows dropped by the truth, and by chance: no defences
 LOW, GONE = 0.01, 0.05  # false alarms that are few; attack success that is next to nothing
 
@@ -43,6 +46,8 @@ def _detected(table: pd.DataFrame) -> str:
     noticed = tried[(tried["true_positive_rate"] >= 0.5) & (tried["false_positive_rate"] <= LOW)]
     if not len(tried):
         return "No detector of training rows was tried."
+    if tried["true_positive_rate"].isna().all():
+        return "Nothing is poisoned, so no detector could find it."
     found = (
         f"{len(noticed)} of {pages.many(len(tried), 'detector')} of training rows would have found at least half of the"
     )
@@ -51,7 +56,10 @@ def _detected(table: pd.DataFrame) -> str:
 
 def _left(table: pd.DataFrame) -> str:
     """In a sentence behind how many defences next to nothing is left of the attack."""
-    tried = table[~table["defence"].isin(("none", *REFERENCES))]
+    tried = table[~table["defence"].isin((NONE, *REFERENCES))]
+    before = table.loc[table["defence"] == NONE, "attack_success_rate"].item()
+    if before <= GONE:
+        return f"Without a defence the attack succeeds in {percent(before)} already."
     gone = tried[tried["attack_success_rate"] <= GONE]
     if not len(gone):
         return (
@@ -68,9 +76,13 @@ def _left(table: pd.DataFrame) -> str:
 def _detectors(table: pd.DataFrame) -> Lines:
     shares = "true_positive_rate", "false_positive_rate", "tpr_at_1pct_fpr", "clean_flagged_share"
     return [
-        [markup(named(row["detector"])), row["kind"], *(percent(row[name]) for name in shares), f"{row['auroc']:.3f}"]
+        [markup(named(row["detector"])), row["kind"], *(percent(row[name]) for name in shares), _number(row["auroc"])]
         for row in table.to_dict("records")
     ]
+
+
+def _number(value: float) -> str:
+    return "–" if isnan(value) else f"{value:.3f}"
 
 
 def _models(table: pd.DataFrame) -> Lines:
