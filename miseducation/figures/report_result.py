@@ -67,7 +67,7 @@ class Result:
     @property
     def has_trigger(self) -> bool:
         """Whether the attack changes images at all: wrong labels alone do not."""
-        return bool((self.before.images != self.after.images).any())
+        return "psnr" in self.scores
 
 
 def read_result() -> Result:
