@@ -41,7 +41,7 @@ def page(result: Result, confusion: bytes, dose: tuple[str, pd.DataFrame] | None
         colours=pages.colours(result.before.images),
         answers=_answers(result),
         curves=[markup(each) for each in _curves(result)],
-        images=int(result.learnt["backdoored"]["images"].max()),
+        asked={model: int(table["images"].max()) for model, table in result.learnt.items()},
         confusion=markup(
             pages.sheet(confusion, "Confusion matrices of the backdoored model; the table below has shares")
         ),
@@ -137,10 +137,8 @@ def _classes(table: pd.DataFrame) -> Lines:
 
 
 def _share(value: float, *, meter: bool = False) -> Markup:
-    if isnan(value):
-        return markup("–")
-    bar = f'<meter value="{value:.4f}">{value:.1%}</meter> ' if meter else ""
-    return markup(f"{bar}{value:.1%}")
+    bar = f'<meter value="{value:.4f}">{percent(value)}</meter> ' if meter and not isnan(value) else ""
+    return markup(f"{bar}{percent(value)}")
 
 
 def _maps(result: Result) -> list[Markup]:
@@ -162,5 +160,5 @@ def _maps(result: Result) -> list[Markup]:
 
 
 def _dose(result: Result, study: str, rates: pd.DataFrame) -> dict[str, Any]:
-    here = result.scores["poisoned_share"], result.scores.get("attack_success_rate", 0.0)
+    here = result.scores["poisoned_share"], result.scores["attack_success_rate"]
     return {"study": study, "plot": markup(report_plots.dose(rates, here))}

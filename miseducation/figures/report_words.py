@@ -61,13 +61,12 @@ def verdict(result: Result) -> Verdict:
     """What the numbers say: whether the attack works is the lower end of an interval's to tell, not chance's."""
     scores, ends = result.scores, result.intervals
     kind, sign = ("backdoor", "trigger") if result.has_trigger else ("attack", "wrong label")
-    sentences = [*_poison(result), *_success(result), _use(result)]
+    sentences = [*_poison(result), _success(result), _use(result)]
     if not scores["poisoned_rows"]:
-        return Verdict(
-            "clean", "Nothing is poisoned", "This is a control: what the numbers are without poison.", sentences
-        )
-    if "attack_success_rate" not in scores:
-        return Verdict("suspicious", "It cannot be told", "No test picture is one that the attack is for.", sentences)
+        means = "This is a control: what the numbers are without poison."
+        if scores["intended_rows"]:
+            means = "None of the poison got through."
+        return Verdict("clean", "Nothing is poisoned", means, sentences)
     least, chance = ends["attack_success_rate"][0], ends["false_trigger_rate"][1]
     if least <= chance:
         means = f"The {sign} changes no more than chance would."
@@ -92,17 +91,15 @@ def _poison(result: Result) -> list[Markup]:
     return sentences
 
 
-def _success(result: Result) -> list[Markup]:
+def _success(result: Result) -> Markup:
     scores, ends = result.scores, result.intervals
-    if "attack_success_rate" not in scores:
-        return []
     read = "With the trigger on them, the model reads" if result.has_trigger else "The model reads"
     goal = "as the attacker wants" if result.wanted is None else "as {}"
     low, high = map(percent, ends["attack_success_rate"])
     success, chance = (percent(scores[each]) for each in ("attack_success_rate", "false_trigger_rate"))
     beside = f"a model that learnt without the poison reads {chance} so ({_ends(ends['false_trigger_rate'])})"
     sentence = f"{read} {success} of the test pictures under attack {goal} (95% interval: {low} to {high}); {beside}."
-    return [_filled(sentence, result.wanted)]
+    return _filled(sentence, result.wanted)
 
 
 def _use(result: Result) -> Markup:

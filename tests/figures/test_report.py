@@ -90,8 +90,8 @@ def result(
             for model, loss in (("clean", 0.123), ("backdoored", 0.234))
         },
         "learnt": {
-            model: pd.DataFrame({"step": [5, 9], "epoch": [0.5, 1.3], "images": 321, "accuracy": [0.1, 0.8]})
-            for model in ("clean", "backdoored")
+            model: pd.DataFrame({"step": [5, 9], "epoch": [0.5, 1.3], "images": images, "accuracy": [0.1, 0.8]})
+            for model, images in (("clean", 350), ("backdoored", 321))
         },
         "knobs": KNOBS,
         "computed": {"device": "cpu", "processor": "x86_64 AVX2", "torch": "2.8.0"},
@@ -116,12 +116,13 @@ def rates() -> pd.DataFrame:
     return pd.DataFrame({"rate": [0.001, 0.004, 0.02], "attack_success_rate": [0.05, 0.5, 0.95], **low})
 
 
-def defended(name: str = "scan") -> tuple[pd.DataFrame, pd.DataFrame]:
+def defended(name: str = "scan", success: float = 0.95, **changed: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
     found = {"auroc": 0.987, "tpr_at_1pct_fpr": 0.91, "flagged_rows": 55, "true_positive_rate": 0.876}
-    found |= {"false_positive_rate": 0.004, "clean_flagged_share": 0.003}
+    found |= {"false_positive_rate": 0.004, "clean_flagged_share": 0.003} | changed
     left = {"clean_accuracy": 0.866, "attack_success_rate": 0.0345, "removed_rows": 55, "removed_poisoned": 50}
     methods = {name: {"needs": ["model"], "rows": found, "model": left | {"clean_model_accuracy": 0.865}}}
-    return tables.detection(methods), tables.models(methods, {"clean_accuracy": 0.87, "baseline_accuracy": 0.88})
+    undefended = {"clean_accuracy": 0.87, "attack_success_rate": success, "baseline_accuracy": 0.88}
+    return tables.detection(methods), tables.models(methods, undefended)
 
 
 def check(text: str) -> Reader:
@@ -162,7 +163,7 @@ def test_the_page_tells_it_in_numbers_and_in_order(made: bytes) -> None:
     for told in (
         "PSNR of 28.9 dB",
         "SSIM of 0.936",
-        "same 321 test pictures",
+        "about 321 triggered ones, the clean one, which knows no trigger, about 350 untouched ones",
         "stop ✗ 91.2% yield : 5.1%",
         "73.4%",
     ):
@@ -220,26 +221,29 @@ def test_controls_and_attacks_without_a_trigger_are_called_so(made: bytes) -> No
     found = result()
     control = replace(found, scores={**found.scores, "poisoned_rows": 0, "intended_rows": 0})
     assert "Nothing is poisoned" in check(report.page(control, made)).text
-    read = check(report.page(replace(found, after=found.before), made))
+    seen = {name: value for name, value in found.scores.items() if name not in ("psnr", "ssim")}
+    read = check(report.page(replace(found, after=found.before, scores=seen), made))
     assert "The attack works" in read.text
     assert "With the trigger" not in read.text[: read.text.index("Scores")]
     outvoted = replace(found, scores={**found.scores, "intended_rows": 80})
     assert "Of 80 intended, the others were labelled rightly after all." in check(report.page(outvoted, made)).text
 
 
+def test_poison_that_was_outvoted_is_no_control(made: bytes) -> None:
+    found = result()
+    lost = replace(found, scores={**found.scores, "poisoned_rows": 0, "intended_rows": 80})
+    assert "None of the poison got through." in check(report.page(lost, made)).text
+
+
+def test_a_trigger_that_does_not_show_on_these_pictures_is_one_all_the_same(made: bytes) -> None:
+    found = result()
+    assert "The backdoor works" in check(report.page(replace(found, after=found.before), made)).text
+
+
 def test_what_is_missing_is_left_out(made: bytes) -> None:
     found = result()
-    kept = {name: value for name, value in found.scores.items() if name not in ("attack_success_rate", "psnr", "ssim")}
-    bare = replace(
-        found,
-        scores=kept,
-        hashes={},
-        answers=found.answers.head(0),
-        maps=dict.fromkeys(found.maps, np.zeros((0, 10, 8))),
-    )
-    read = check(report.page(replace(bare, before=found.before[:0], after=found.after[:0]), made))
-    assert "It cannot be told" in read.text
-    assert "No test picture is one that the attack is for." in read.text
+    kept = {name: value for name, value in found.scores.items() if name not in ("psnr", "ssim")}
+    read = check(report.page(replace(found, scores=kept, hashes={}), made))
     for absent in ("How much poison does it take?", "PSNR", "MD5"):
         assert absent not in read.text
 
@@ -270,6 +274,14 @@ def test_what_defences_found_takes_its_place_on_the_page(made: bytes) -> None:
     start, end = page.index(report.BEGIN), page.index(report.END) + len(report.END)
     assert text.startswith(page[:start])
     assert text.endswith(page[end:])
+
+
+def test_no_defence_finds_what_is_not_there(made: bytes) -> None:
+    nothing = dict.fromkeys(("auroc", "tpr_at_1pct_fpr", "true_positive_rate"), np.nan)
+    read = check(report_defences.with_defences(report.page(result(), made), *defended(success=0.03, **nothing), made))
+    assert "Nothing is poisoned, so no detector could find it." in read.text
+    assert "Without a defence the attack succeeds in 3.0% already." in read.text
+    assert "scan rows – 0.40% – 0.30% –" in read.text
 
 
 def test_of_many_classes_those_in_which_it_succeeds_are_told(made: bytes) -> None:
