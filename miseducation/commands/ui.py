@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import socket
 import sqlite3
 import sys
 from contextlib import closing
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from miseducation.errors import InputError
 from miseducation.project import command
-from miseducation.tracking import views
+from miseducation.tracking import addresses, views
 
 HOST, STORE = "127.0.0.1", Path("mlflow.db")
 # The newest runs of the pipeline in the experiment that has the newest: no studies, their cells, nor defences.
@@ -36,13 +37,29 @@ def latest(store: Path) -> tuple[str, list[str]]:
     return (str(found[0][0]), [run for _, run in found]) if found else ("", [])
 
 
+def check_free(port: int) -> None:
+    """Refuses, with an `InputError`, a port that cannot be had: MLflow tells it late, and ends as if all were well."""
+    with socket.socket() as asked:
+        asked.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as MLflow does: what has just ended is no matter
+        try:
+            asked.bind((HOST, port))
+        except (OSError, OverflowError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise InputError(f"port {port} cannot be had: {why}; `make ui PORT=5001` takes another") from None
+
+
 def main() -> None:
     """Reads `mlflow.db`; prints an address a line, and becomes MLflow's server."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=5000)
     port = parser.parse_args().port
+    address = addresses.read(Path.cwd())
+    if address.file != Path.cwd() / STORE:
+        elsewhere = f"the runs are at {address.shown}, as {addresses.VARIABLE} says"
+        raise InputError(f"{elsewhere}; `make ui` shows those of {STORE} alone")
     if not STORE.is_file():
         raise InputError("there are no runs yet; `make repro` makes the first")
+    check_free(port)
     experiment, runs = latest(STORE)
     if experiment:
         views.describe_in(f"sqlite:///{STORE}", experiment)

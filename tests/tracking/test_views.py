@@ -1,6 +1,7 @@
 """How MLflow opens: experiments that say what they are, and addresses that lead to the right view."""
 
 import json
+import socket
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -103,3 +104,26 @@ def test_without_a_store_make_ui_says_what_makes_one(
         ui.main()
     (tmp_path / "mlflow.db").write_text("no database")
     assert ui.latest(Path("mlflow.db")) == ("", [])
+
+
+def test_a_port_that_cannot_be_had_is_told_before_any_address(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(root)
+    with socket.socket() as other:
+        other.bind((ui.HOST, 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        for port, why in ((taken, "Address already in use"), (70000, "port must be 0-65535.")):
+            monkeypatch.setattr("sys.argv", ["ui", "--port", str(port)])
+            with pytest.raises(InputError, match=f"port {port} .*{why}; `make ui PORT=5001` takes another$"):
+                ui.main()
+    assert capsys.readouterr().out == ""
+
+
+def test_runs_that_are_elsewhere_are_not_looked_for_here(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@runs.example.org")
+    monkeypatch.setattr("sys.argv", ["ui"])
+    with pytest.raises(InputError, match=r"^the runs are at https://runs\.example\.org, as MLFLOW_TRACKING_URI says; "):
+        ui.main()
