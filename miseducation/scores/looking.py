@@ -40,8 +40,12 @@ def look(
 def examples(labels: np.ndarray, attackable: np.ndarray, count: int) -> np.ndarray:
     """Rows to show, int64, ascending, at most so many: of classes from the first to the last the first attackable one.
 
+    Where there are fewer such classes, other attackable rows stand beside them.
+
     >>> examples(np.array([2, 0, 0, 1]), np.array([True, False, True, True]), 2)
     array([0, 2])
+    >>> examples(np.array([2, 0, 0, 1, 0, 0]), np.array([False, True, True, False, True, True]), 3)
+    array([1, 2, 4])
 
     Args:
         labels: int64 `[n]`, what the images show.
@@ -50,8 +54,9 @@ def examples(labels: np.ndarray, attackable: np.ndarray, count: int) -> np.ndarr
     """
     rows = np.flatnonzero(attackable)
     first = rows[np.unique(labels[rows], return_index=True)[1]]
-    chosen = np.linspace(0, len(first) - 1, min(count, len(first))).round().astype(np.int64)
-    return np.sort(first[chosen])
+    chosen = first[np.linspace(0, len(first) - 1, min(count, len(first))).round().astype(np.int64)]
+    others = np.setdiff1d(rows, chosen)[: count - len(chosen)]
+    return np.sort(np.concatenate([chosen, others]))
 
 
 def answers(untouched: Dataset, triggered: Dataset, rows: np.ndarray, models: Mapping[str, Answers]) -> pd.DataFrame:
