@@ -37,7 +37,7 @@ def page(result: Result, confusion: bytes, dose: tuple[str, pd.DataFrame] | None
         facts=_facts(result),
         scores=report_words.scores(result),
         visible=report_words.visible(result),
-        changes=_changes(result),
+        changes=_changes(result) if result.has_trigger else [],
         colours=pages.colours(result.before.images),
         answers=_answers(result),
         curves=[markup(each) for each in _curves(result)],

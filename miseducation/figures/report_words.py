@@ -84,7 +84,9 @@ def _poison(result: Result) -> list[Markup]:
     scores, attack = result.scores, result.knobs["attack.name"]
     poisoned, intended = (int(scores[f"{each}_rows"]) for each in ("poisoned", "intended"))
     share = f"{rate(result)} of the {many(result.rows, 'picture')} that the model learnt from"
-    sentence = f"{poisoned:,} pictures, {share}, {'was' if poisoned == 1 else 'were'} poisoned by the attack {{}}."
+    sentence = (
+        f"{many(poisoned, 'picture')}, {share}, {'was' if poisoned == 1 else 'were'} poisoned by the attack {{}}."
+    )
     sentences = [_filled(sentence, attack)]
     if intended > poisoned:
         sentences.append(_filled(f"Of {intended:,} intended, the others were labelled rightly after all."))

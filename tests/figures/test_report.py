@@ -225,12 +225,19 @@ def test_controls_and_attacks_without_a_trigger_are_called_so(made: bytes) -> No
     read = check(report.page(replace(found, after=found.before, scores=seen), made))
     assert "The attack works" in read.text
     assert "With the trigger" not in read.text[: read.text.index("Scores")]
+    assert "Nothing in the pictures: the attack puts no trigger on them." in read.text
+    assert not read.pictures(", the difference")
     outvoted = replace(found, scores={**found.scores, "intended_rows": 80})
     assert "Of 80 intended, the others were labelled rightly after all." in check(report.page(outvoted, made)).text
 
 
 def test_poison_that_was_outvoted_is_no_control(made: bytes) -> None:
     found = result()
+    nearly = replace(found, scores={**found.scores, "poisoned_rows": 1, "intended_rows": 80})
+    assert (
+        " 1 picture, 0.02% of the 5,000 pictures that the model learnt from, was poisoned"
+        in check(report.page(nearly, made)).text
+    )
     lost = replace(found, scores={**found.scores, "poisoned_rows": 0, "intended_rows": 80})
     assert "None of the poison got through." in check(report.page(lost, made)).text
 
