@@ -13,6 +13,7 @@ from miseducation.attacks.badnets import BadNets
 from miseducation.dataset import Dataset, clean
 from miseducation.dataset.disk import save_poisoned, save_raw, save_triggered
 from miseducation.poisoning.label_maps import AllToOne
+from miseducation.scores.looking import LOOKED_INTO
 from miseducation.training.learning import TrainSection, learn
 from stages import evaluate
 
@@ -107,4 +108,4 @@ def test_every_score_is_that_of_its_model_its_test_set_and_its_rows(test_set: Da
         assert line["read_as"] == CLASSES[told.argmax()]
         assert line["probability"] == pytest.approx(told.max(), abs=1e-5)
     for variant in ("clean", "backdoored"):
-        assert np.load(f"metrics/looks/{variant}.npy").shape == (2, 12, 12)
+        assert np.load(f"metrics/looks/{variant}.npy").shape == (LOOKED_INTO, 12, 12)
