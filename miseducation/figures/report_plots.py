@@ -49,7 +49,7 @@ def learnt(moments: Mapping[str, pd.DataFrame]) -> str:
         figure.legend(fontsize=9, loc="outside lower center")
     ours = moments["backdoored"]
     half = ours.loc[ours["accuracy"] >= 0.5, "epoch"]
-    when = f"it passes half after {half.iloc[0]:.2g} epochs" if len(half) else "it never reaches half"
+    when = f"it passes half after {round(half.iloc[0], 2):g} epochs" if len(half) else "it never reaches half"
     return pages.plot(figure, f"Attack success along the backdoored model's training: {when}")
 
 

@@ -172,6 +172,8 @@ def test_the_page_tells_it_in_numbers_and_in_order(made: bytes) -> None:
     assert "def456" in read.text
     assert "x86_64 AVX2" in read.text
     assert "-S 'attacks.badnets.pixels=[[3, 3]]' \\\n    -S train.network=cnn" in text.replace("&#39;", "'")
+    late = {name: table.assign(epoch=[90.0, 120.0]) for name, table in found.learnt.items()}
+    assert "it passes half after 120 epochs" in report.page(replace(found, learnt=late), made)
     plots = [each["alt"] for tag, each in read.tags if tag == "img" and each["alt"].startswith("Attack success")]
     assert "it passes half after 1.3 epochs" in plots[0]
     assert "0.1 %: 5%, 0.4 %: 50%, 2 %: 95%" in plots[1]
