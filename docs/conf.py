@@ -51,7 +51,8 @@ def complete(app: Any, name: str, source: list[str]) -> None:
 def knobs(app: Any, what: str, name: str, part: Any, options: Any, lines: list[str]) -> None:
     """Describes a class's knobs as the class does."""
     for each, field in fields(what, part).items():
-        lines += ["", f":param {each}: {field.description or ''} (default: `{field.default!r}`)"]
+        default = "" if field.is_required() else f" (default: `{field.get_default(call_default_factory=True)!r}`)"
+        lines += ["", f":param {each}: {field.description or ''}{default}"]
 
 
 def signature(app: Any, what: str, name: str, part: Any, *others: Any) -> tuple[str, None] | None:
