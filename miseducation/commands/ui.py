@@ -53,9 +53,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=5000)
     port = parser.parse_args().port
-    address = addresses.read(Path.cwd())
-    if address.file != Path.cwd() / STORE:
-        elsewhere = f"the runs are at {address.shown}, as {addresses.VARIABLE} says"
+    store = addresses.read(Path.cwd())
+    if store.file is None or store.file.resolve() != STORE.resolve():
+        elsewhere = f"the runs are at {store.shown}, as {addresses.VARIABLE} says"
         raise InputError(f"{elsewhere}; `make ui` shows those of {STORE} alone")
     if not STORE.is_file():
         raise InputError("there are no runs yet; `make repro` makes the first")

@@ -286,8 +286,8 @@ def test_what_defences_found_takes_its_place_on_the_page(made: bytes) -> None:
 
 
 def test_no_defence_finds_what_is_not_there(made: bytes) -> None:
-    nothing = dict.fromkeys(("auroc", "tpr_at_1pct_fpr", "true_positive_rate"), np.nan)
-    read = check(report_defences.with_defences(report.page(result(), made), *defended(success=0.03, **nothing), made))
+    found = defended(success=0.03, auroc=np.nan, tpr_at_1pct_fpr=np.nan, true_positive_rate=np.nan)
+    read = check(report_defences.with_defences(report.page(result(), made), *found, made))
     assert "Nothing is poisoned, so no detector could find it." in read.text
     assert "Without a defence the attack succeeds in 3.0% already." in read.text
     assert "scan rows – 0.40% – 0.30% –" in read.text
