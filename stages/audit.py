@@ -26,6 +26,7 @@ def main() -> None:
     import numpy as np
     from threadpoolctl import threadpool_limits
 
+    from miseducation.auditing import duplicates
     from miseducation.auditing.audit import audit, summary, table
     from miseducation.dataset.names import shown
     from miseducation.figures.audit import page
@@ -34,9 +35,10 @@ def main() -> None:
     data = given.images, given.labels, given.classes
     with threadpool_limits(computing.threads):
         found = audit(*data, section, computing, seed=read_seed(), trusted=known, kept=KEPT)
+        twice = duplicates.find(given.images, given.labels, np.random.default_rng(read_seed()))
     rows = table(found, given.labels, given.classes, given.files)
     told = {"data": shown(section.data), "trusted_rows": len(known[1]) if known else 0, "source": given.source}
-    told |= summary(found, given.labels, given.classes)
+    told |= summary(found, given.labels, given.classes) | twice.told(given.labels, given.classes, given.files)
     kept = [given.files[row] if given.files else str(row) for row in np.flatnonzero(~found.flagged)]
     with replacing(METRICS) as folder:
         folder.mkdir()

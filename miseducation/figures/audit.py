@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from miseducation.auditing.duplicates import GREY
 from miseducation.auditing.verdict import BAD, FEWEST, MEANING
 from miseducation.dataset import Images
 from miseducation.figures import audit_words as words
-from miseducation.figures.audit_pictures import GREY, common, counterparts, twins
+from miseducation.figures.audit_duplicates import duplicates
+from miseducation.figures.audit_pictures import common, counterparts
 from miseducation.figures.pages import colours, file_of, many, named, picture, plain, table, tile, tiles, whole
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 LISTED = 12  # classes of which all are listed, whatever their verdict
 GALLERIES, SHOWN = 20, 12  # classes whose pictures are shown, and how many of each
 PAIRS, POOL = 200, 2000  # flagged rows of a class that are compared, and ordinary rows that each is compared with
-FEW, WRONG, TWINS = 4, 24, 10  # pairs that tell what they have in common; wrong labels and duplicates that are shown
+FEW, WRONG = 4, 24  # pairs that tell what they have in common; wrong labels that are shown
 LABELS = ("labelled", "label"), ("looks like", "looks_like")
 
 
@@ -28,7 +30,8 @@ def page(told: dict[str, Any], rows: "pd.DataFrame", images: np.ndarray | Images
     """The page, which UTF-8 can write whatever names there are; the same input gives the same text.
 
     Args:
-        told: The `summary` of an audit, with `data`, what the user called them, and `source`, where they came from.
+        told: The `summary` of an audit, with `data`, what the user called them, `source`, where they came from, and
+            what `Duplicates.told` tells.
         rows: Its `table` of n rows, the worst first.
         images: uint8 `[n, h, w, c]`.
         marks: Those that the audit found.
@@ -40,7 +43,7 @@ def page(told: dict[str, Any], rows: "pd.DataFrame", images: np.ndarray | Images
         *_classes(told["classes"]),
         *_backdoors(told["classes"], rows, images, drawn),
         *_wrong_labels(rows[rows["reason"] == "wrong label"], images),
-        *_duplicates(rows.sort_values("row"), images),
+        *duplicates(told, images),
         *_limits(told),
     ]
     return whole(f"{told['verdict'].capitalize()}: audit of {told['data']}", parts)
@@ -156,23 +159,6 @@ def _wrong_labels(wrong: "pd.DataFrame", images: np.ndarray | Images) -> list[st
     part = f", of which {WRONG} are shown" if len(wrong) > WRONG else ""
     lead = f"{many(len(wrong), 'row')}{part}. No trigger is proved in them.{colours(images)}"
     return ["<h2>Wrong labels</h2>", f"<p>{lead}</p>", tiles("singles", shown)]
-
-
-def _duplicates(rows: "pd.DataFrame", images: np.ndarray | Images) -> list[str]:
-    """Of rows in the order of the images."""
-    found = twins(images, rows["label"].to_numpy())
-    if not found:
-        return ["<h2>Duplicates</h2>", "<p>No picture stands in the set twice with different labels.</p>"]
-    lines = []
-    for pair in found[:TWINS]:
-        one, other = rows.iloc[list(pair)].to_dict("records")
-        names = [named(each) for row in (one, other) for each in (file_of(row), row["label"])]
-        lines.append([picture(images[pair[0]], " and ".join(map(file_of, (one, other)))), *names])
-    stand = "picture stands" if len(found) == 1 else "pictures stand"
-    lead = f"{len(found):,} {stand} in the set more than once, with different labels"
-    more = f". The first {TWINS}:" if len(found) > TWINS else ":"
-    heads = ("Picture", "Here", "Label", "And here", "Label")
-    return ["<h2>Duplicates</h2>", f"<p>{lead}{more}</p>", table("twins", "Duplicates", heads, lines)]
 
 
 def _limits(told: dict[str, Any]) -> list[str]:

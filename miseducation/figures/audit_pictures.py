@@ -1,18 +1,13 @@
 """What the pictures that an audit flags have in common, and which ordinary ones they are most like."""
 
-import hashlib
-from collections.abc import Iterator
-from math import prod
 from typing import NamedTuple
 
 import numpy as np
 
-from miseducation.dataset import Images, blocks
+from miseducation.auditing.duplicates import GREY, batches, flat
+from miseducation.dataset import Images
 
-COMPARED = 64  # pixels of a side by which pictures are compared, or a few more
-MEMORY = 2**26  # bytes of pictures that are read at a time
 FACTORS = 1, 2, 5, 10  # that differences may be shown by
-GREY = 128  # no difference
 FEW_LEVELS = 4.0  # a difference that varies less is no more consistent for that
 
 
@@ -45,10 +40,10 @@ def counterparts(images: np.ndarray | Images, rows: np.ndarray, pool: np.ndarray
     """
     from scipy.optimize import linear_sum_assignment
 
-    wanted = np.concatenate([_flat(images[rows[block]]) for block in _blocks(images, len(rows))])
+    wanted = np.concatenate([flat(images[rows[block]]) for block in batches(images, len(rows))])
     distances = np.empty((len(rows), len(pool)))  # squared, but for what all of a row have in common
-    for block in _blocks(images, len(pool)):
-        others = _flat(images[pool[block]])
+    for block in batches(images, len(pool)):
+        others = flat(images[pool[block]])
         distances[:, block] = (others**2).sum(axis=1) - 2 * wanted @ others.T
     times = -(-len(rows) // len(pool))
     return pool[linear_sum_assignment(np.tile(distances, times))[1] % len(pool)]
@@ -64,7 +59,7 @@ def common(images: np.ndarray | Images, rows: np.ndarray, others: np.ndarray) ->
     """
     shape, count = images.shape[1:], len(rows)
     total, squares = np.zeros(shape), np.zeros(shape)
-    for block in _blocks(images, count):
+    for block in batches(images, count):
         differences = images[rows[block]].astype(np.float64) - images[others[block]]
         total += differences.sum(axis=0)
         squares += (differences**2).sum(axis=0)
@@ -76,31 +71,3 @@ def common(images: np.ndarray | Images, rows: np.ndarray, others: np.ndarray) ->
     share = np.minimum(beyond / (spread + FEW_LEVELS), 1).max(axis=-1, keepdims=True)
     difference = np.rint(np.clip(GREY + factor * mean / 2, 0, 255)).astype(np.uint8)
     return Common(difference, factor, np.rint(255 * share).astype(np.uint8))
-
-
-def twins(images: np.ndarray | Images, labels: np.ndarray) -> list[tuple[int, int]]:
-    """Rows of the same picture, byte by byte, that bear different labels: of each such picture the first two.
-
-    Args:
-        images: uint8 `[n, h, w, c]`.
-        labels: int64 `[n]`.
-    """
-    first: dict[bytes, int] = {}
-    found: dict[int, int] = {}
-    for block in _blocks(images, len(images)):
-        for row, image in enumerate(np.ascontiguousarray(images[block]), block.start):
-            before = first.setdefault(hashlib.blake2b(image.data, digest_size=16).digest(), row)
-            if labels[before] != labels[row]:
-                found.setdefault(before, row)
-    return sorted(found.items())
-
-
-def _blocks(images: np.ndarray | Images, count: int) -> Iterator[slice]:
-    """As many rows at a time as there is memory for."""
-    return blocks(count, max(1, MEMORY // prod(images.shape[1:])))
-
-
-def _flat(images: np.ndarray) -> np.ndarray:
-    """Of images, uint8 `[n, h, w, c]`, as many pixels as they are compared by: float32 `[n, d]`, around 0."""
-    down, across = (max(1, side // COMPARED) for side in images.shape[1:3])
-    return images[:, ::down, ::across].reshape(len(images), -1).astype(np.float32) - np.float32(GREY)

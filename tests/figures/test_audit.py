@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from miseducation.auditing import duplicates
 from miseducation.auditing.audit import TERMS
 from miseducation.auditing.marks import Mark
 from miseducation.auditing.verdict import BAD, MEANING
@@ -152,6 +153,8 @@ def case(
         "level": 0.001,
         "classes": each,
         "terms": TERMS,
+        "duplicates": [],
+        "near_duplicates": [],
     }
     return told, rows.iloc[order].reset_index(drop=True), images
 
@@ -286,7 +289,7 @@ def test_counterparts_are_alike_and_others_for_each_row(monkeypatch: pytest.Monk
     found = audit_pictures.counterparts(images, rows, pool)
     assert len(set(found)) == len(rows)
     assert 30 in found
-    monkeypatch.setattr(audit_pictures, "MEMORY", 7 * 6 * 5 * 3)
+    monkeypatch.setattr(duplicates, "MEMORY", 7 * 6 * 5 * 3)
     np.testing.assert_array_equal(audit_pictures.counterparts(images, rows, pool), found)
 
 
@@ -374,20 +377,49 @@ def test_few_classes_are_all_listed_and_a_poisoned_one_first() -> None:
     assert "about 12 poisoned rows" in text
 
 
+def repeated(told: dict[str, Any], rows: pd.DataFrame, images: np.ndarray | Images) -> dict[str, Any]:
+    """Told as well: what is found of duplicates."""
+    ordered = rows.sort_values("row")
+    labels, files = ordered["label"].map(CLASSES.index).to_numpy(), ordered["file"].tolist()
+    return told | duplicates.find(images, labels, np.random.default_rng(1)).told(labels, CLASSES, files)
+
+
 @pytest.mark.parametrize("on_disk", [False, True])
 def test_duplicates_with_different_labels_are_told(tmp_path: Path, on_disk: bool) -> None:
     told, rows, images = case("clean")
     images[1], images[299], images[6] = images[0], images[0], images[3]  # the last two bear one label
     np.save(tmp_path / "images.npy", images)
     given: np.ndarray | Images = StoredImages(tmp_path / "images.npy") if on_disk else images
-    text = Reader(page(told, rows, given)).text
+    text = Reader(page(repeated(told, rows, given), rows, given)).text
     assert "1 picture stands in the set more than once" in text
     assert "train/000.png stop train/001.png yield" in text
+    assert "No two pictures with different labels are nearly the same." in text
     images[::2] = images[0]
     images[1::2] = np.arange(150, dtype=np.uint8)[:, None, None, None] // 3
     assert "51 pictures stand in the set more than once, with different labels. The first 10:" in (
-        Reader(page(told, rows, images)).text
+        Reader(page(repeated(told, rows, images), rows, images)).text
     )
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_near_duplicates_with_different_labels_stand_side_by_side(tmp_path: Path, on_disk: bool) -> None:
+    told, rows, images = case("clean")
+    images[1], images[6] = images[0] // 2, images[3] // 2  # the last two bear one label
+    np.save(tmp_path / "images.npy", images)
+    given: np.ndarray | Images = StoredImages(tmp_path / "images.npy") if on_disk else images
+    read = Reader(page(repeated(told, rows, given), rows, given))
+    assert "1 pair of pictures is nearly the same, pixel by pixel, with different labels." in read.text
+    assert "train/000.png labelled stop train/001.png labelled yield" in read.text
+    for row, label in ((0, "stop"), (1, "yield")):
+        (shown,) = read.pictures(f"train/{row:03}.png, labelled {label}")
+        np.testing.assert_array_equal(shown, images[row])
+    told, rows, images = case("clean")
+    images[1::3] = images[::3] // 2
+    read = Reader(page(repeated(told, rows, images), rows, images))
+    assert "100 pairs of pictures are nearly the same, pixel by pixel, with different labels. The 12 most alike:" in (
+        read.text
+    )
+    assert len(read.pictures(", labelled ")) == 24
 
 
 def test_the_same_audit_gives_the_same_page(tmp_path: Path) -> None:
