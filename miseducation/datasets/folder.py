@@ -67,7 +67,7 @@ class Folder(Own):
         """Reads all pictures, of both splits.
 
         Args:
-            whole: Whether nobody will split them: a class may have one picture then.
+            whole: Whether nobody will split them: all splits are read then, and a class may lack in some of them.
 
         Raises:
             InputError: If there are none, or something is wrong with them.
@@ -76,7 +76,7 @@ class Folder(Own):
         if not root.is_dir():
             raise self.refusal("is not a folder")
         try:
-            found = survey(root, self.test, f"{self.key()}.test")
+            found = survey(root, self.test, f"{self.key()}.test", every=whole)
         except OSError as error:
             raise self.refusal(f"{shown(error.filename)} cannot be read: {error.strerror}") from None
         except InputError as error:
@@ -143,7 +143,7 @@ def _mismatches(found: Layout, counts: Counter[Class], knob: str, *, whole: bool
     """What is wrong with the classes as a whole, and cannot be left out."""
     each_has = {split: {label for each, label in found.held if each == split} for split in found.called}
     wrong: Problems = {}
-    for split, other in zip(each_has, reversed(each_has), strict=True):
+    for split, other in zip(each_has, reversed(each_has), strict=True) if not whole else ():
         for label in each_has[split] - each_has[other] if each_has[other] else ():
             wrong[found.path(split, label)] = f"is a class that {found.called[other]} lacks"
         if each_has[other] and not each_has[split]:

@@ -45,9 +45,34 @@ def test_pictures_go_by_their_files(tmp_path: Path) -> None:
 
 
 def test_all_splits_of_a_folder_are_looked_at(tmp_path: Path) -> None:
-    _, _, _, files = read(pictures(tmp_path / "mine", "train", "test"))
+    splits = "train", "test", "val", "Validation"
+    images, labels, _, files = read(pictures(tmp_path / "mine", *splits))
     assert len(files) == len(set(files)) == 12
-    assert {file.split("/")[0] for file in files} == {"train", "test"}
+    assert {file.split("/")[0] for file in files} == {*splits}
+    for image, label, file in zip(images, labels, files, strict=True):
+        row = int(Path(file).stem)
+        assert label == LABELS[row]
+        np.testing.assert_array_equal(image, IMAGES[row])
+
+
+def test_splits_may_have_other_classes(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "mine", "train", "test", "val")
+    (folder / "train/class 0").rename(folder / "train/other")
+    shutil.rmtree(folder / "val/class 2")
+    shutil.rmtree(folder / "test")
+    assert read(folder)[2] == ("class 0", "class 1", "class 2", "other")
+
+
+@pytest.mark.parametrize("where", ["root", "split"])
+def test_tables_speak_of_all_splits(tmp_path: Path, where: str) -> None:
+    folder = pictures(tmp_path / "mine", "train", "test", "val")
+    for split in ("train", "test", "val"):
+        names = sorted(path.relative_to(folder / split) for path in (folder / split).rglob("*.png"))
+        lines = "".join(f"{name},of {split}\n" for name in names)
+        (folder / (f"{split}.csv" if where == "root" else f"{split}/labels.csv")).write_text(f"path,label\n{lines}")
+    _, _, classes, files = read(folder)
+    assert classes == ("of test", "of train", "of val")
+    assert len(files) == 12
 
 
 def test_a_class_may_have_one_picture(tmp_path: Path) -> None:

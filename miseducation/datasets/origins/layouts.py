@@ -13,7 +13,7 @@ from miseducation.errors import InputError
 from miseducation.project import own_files
 
 NO_CLASS = "belongs to no class"
-Class = tuple[str, str]  # its split, "train", "test" or "", and its name
+Class = tuple[str, str]  # its split, as `splits.find` has it, or "", and its name
 Problems = dict[str, str]  # what is wrong, by name relative to the folder
 
 
@@ -34,7 +34,7 @@ class Layout(NamedTuple):
         classes: Their names, in order.
         lost: What would be overlooked and looks as if it ought not to be.
         left: What belongs to no class.
-        called: What the splits "train" and "test" are called there; empty if there are none.
+        called: What the splits that are used are called there; empty if there are none.
     """
 
     pictures: list[Picture]
@@ -49,7 +49,7 @@ class Layout(NamedTuple):
         return f"{self.called[split]}/{label}" if split else label
 
 
-def survey(root: Path, test: str | None, knob: str) -> Layout:
+def survey(root: Path, test: str | None, knob: str, *, every: bool = False) -> Layout:
     """Looks through a folder: at names alone, but for tables, lists, and what has no name of a picture.
 
     Links to folders are followed.
@@ -58,6 +58,7 @@ def survey(root: Path, test: str | None, knob: str) -> Layout:
         root: The folder.
         test: Which split is the test set, as it is called there; None finds one.
         knob: The key of `test`.
+        every: Whether all splits are read, see `splits.find`.
 
     Raises:
         InputError: If it cannot be told what is meant.
@@ -66,7 +67,7 @@ def survey(root: Path, test: str | None, knob: str) -> Layout:
     names = own_files.listing(root)
     tops = [name for name in names if "/" not in name]
     folders, tables = _folders(root), _tables(root, tops)
-    roles = splits.find(folders, tables, test, knob)
+    roles = splits.find(folders, tables, test, knob, every=every)
     used = {name for name, role in roles.items() if role != UNUSED}
     tables |= _tables(root, (name for name in names if name.count("/") == 1 and name.partition("/")[0] in used))
     for name, rows in tables.items() if not roles else ():

@@ -15,7 +15,9 @@ UNUSED = "unused"
 WORDS = re.compile("|".join(sorted(KINDS, key=len, reverse=True)))
 
 
-def find(folders: Collection[str], tables: Collection[str], test: str | None, knob: str) -> dict[str, str]:
+def find(
+    folders: Collection[str], tables: Collection[str], test: str | None, knob: str, *, every: bool = False
+) -> dict[str, str]:
     """The splits, as they are called, and what each of them is: "train", "test" or `UNUSED`; empty if there are none.
 
     Args:
@@ -23,6 +25,7 @@ def find(folders: Collection[str], tables: Collection[str], test: str | None, kn
         tables: The tables beside them; `train.csv` may speak of `train/`, or be a split by itself.
         test: The one wanted as the test set; None takes that called so, else the validation set.
         knob: The key of `test`.
+        every: Whether all are used, and it does not matter as what: each is what it is called.
 
     Raises:
         InputError: If it cannot be told which is which.
@@ -48,6 +51,8 @@ def find(folders: Collection[str], tables: Collection[str], test: str | None, kn
             f"{found[0]} looks like a split, not like a class; name the two splits train and test, or, "
             "to have one of them split, give the path of that folder; a class needs another name"
         )
+    if every:
+        return {name: name for name in found}
     if len(training) > 1:
         raise InputError(f"{' and '.join(training)} may each be the training set; leave one")
     if test is not None and test not in others:
