@@ -38,6 +38,7 @@ class Audited(NamedTuple):
         marks: Pixels that a part of a class shares, of those classes that have such.
         judged: Of each class.
         reasons: str `[n]`, why a row is flagged: "backdoor", "mark", "wrong label", or "".
+        learnt: What share of rows a network that learnt them all reads as their labels say.
     """
 
     suspicions: dict[str, np.ndarray]
@@ -46,6 +47,7 @@ class Audited(NamedTuple):
     marks: list[marks.Mark]
     judged: list[Judged]
     reasons: np.ndarray
+    learnt: float
 
     @property
     def flagged(self) -> np.ndarray:
@@ -96,7 +98,8 @@ def audit(
         found = candidates.suspicions(evidence)
         bar.update(DETECTORS)
         named = {name: candidates.named(each, labels) for name, each in found.items()}
-        named["loss"] |= model.probabilities.argmax(axis=1) != labels  # what the network would not learn
+        unlearnt = model.probabilities.argmax(axis=1) != labels
+        named["loss"] |= unlearnt
         asked = np.logical_or.reduce([*named.values()]) & ~known
         readings = Readings(*(each[:count] for each in carry_over.read(evidence, asked)))
     shared = marks.find(images, labels, lambda asked: model.network.probabilities(asked).argmax(axis=1), evidence.rng())
@@ -105,7 +108,8 @@ def audit(
     judged = verdict.judge(labels, len(classes), readings)
     reasons = verdict.reasons(labels, judged, readings)
     found, named = ({name: each[:count] for name, each in those.items()} for those in (found, named))
-    return Audited(found, named, readings, shared, *verdict.heed(labels, judged, reasons, shared))
+    learnt = 1 - float(unlearnt[:count].mean())
+    return Audited(found, named, readings, shared, *verdict.heed(labels, judged, reasons, shared), learnt)
 
 
 def check(labels: np.ndarray, classes: Sequence[str]) -> None:
@@ -174,6 +178,7 @@ def summary(audited: Audited, labels: np.ndarray, classes: Sequence[str]) -> dic
         "rows": len(labels),
         "flagged_rows": int(audited.flagged.sum()),
         **_flagged(audited.reasons),
+        "learnt_share": round(audited.learnt, 4),
         "level": verdict.LEVEL,
         "classes": each,
         "terms": TERMS,

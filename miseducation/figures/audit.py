@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 LISTED = 12  # classes of which all are listed, whatever their verdict
 GALLERIES, SHOWN = 20, 12  # classes whose pictures are shown, and how many of each
 PAIRS, POOL = 200, 2000  # flagged rows of a class that are compared, and ordinary rows that each is compared with
+LEARNT = 0.5  # share of rows that a network reads as labelled, below which labels may well not follow from pictures
 FEW, WRONG = 4, 24  # pairs that tell what they have in common; wrong labels that are shown
 LABELS = ("labelled", "label"), ("looks like", "looks_like")
 
@@ -53,10 +54,12 @@ def _verdict(told: dict[str, Any]) -> list[str]:
     verdict, total = told["verdict"], told["rows"]
     backdoor, marked, wrong = (told[f"{reason}_rows"] for reason in ("backdoor", "mark", "wrong_label"))
     origin = f"<small>{named(told['source']['origin'])}</small>" if told["source"].get("origin") else ""
+    skipped = len(told["source"].get("skipped", ()))
     facts = {
         "Data": named(told["data"]) + origin,
         **({"Known to be clean": many(told["trusted_rows"], "more row")} if told["trusted_rows"] else {}),
         "Size": f"{many(total, 'row')}, {many(len(told['classes']), 'class', 'es')}",
+        **({"Not read": f"{many(skipped, 'file')}<small>verdict.json names them</small>"} if skipped else {}),
         "Flagged as a backdoor’s": f"{many(backdoor, 'row')} ({backdoor / total:.1%})",
         **({"Flagged for a mark": f"{many(marked, 'row')} ({marked / total:.1%})"} if marked else {}),
         "Flagged for a wrong label": f"{many(wrong, 'row')} ({wrong / total:.1%})",
@@ -66,6 +69,7 @@ def _verdict(told: dict[str, Any]) -> list[str]:
         f'<header class="{verdict}"><p>Is this data set poisoned? An audit says:</p>',
         f'<h1>{verdict.capitalize()}</h1><p class="means">{meaning}.</p></header>',
         f"<dl>{''.join(f'<div><dt>{name}</dt><dd>{fact}</dd></div>' for name, fact in facts.items())}</dl>",
+        *([words.UNLEARNT.format(share=told["learnt_share"])] if told["learnt_share"] < LEARNT else []),
     ]
 
 

@@ -46,12 +46,9 @@ def _near(pairs: list[dict[str, Any]], images: np.ndarray | Images) -> list[str]
         )
         shown.append(tile(both, names))
     lead = "1 pair of pictures is" if len(pairs) == 1 else f"{len(pairs):,} pairs of pictures are"
+    said = f"{lead} nearly the same, but for brightness and contrast, with different labels."
     more = f" The {SHOWN} most alike:" if len(pairs) > SHOWN else ""
-    return [
-        f"<h3>Nearly the same</h3><p>{lead} nearly the same, pixel by pixel, with different labels."
-        f"{more}{colours(images)}</p>",
-        tiles("pairs", shown),
-    ]
+    return [f"<h3>Nearly the same</h3><p>{said}{more}{colours(images)}</p>", tiles("pairs", shown)]
 
 
 def _files(pair: dict[str, Any]) -> list[str]:

@@ -23,6 +23,9 @@ above 1% suspicious.</p>"""
 MARK = (
     "The mark that {rows} share, on mid grey. A network that sees it reads this class in {obeyed:.1%} of cases or more."
 )
+UNLEARNT = """<p>A network that learnt all rows reads {share:.0%} of them as their labels say. Either most labels are
+wrong, or such a network cannot tell these classes apart. In that case, little of what follows means anything, wrong
+labels least of all.</p>"""
 BACKDOORS = (
     "The most suspicious rows of each class. Beside each is its counterpart, the ordinary row of the class it looks "
     "like that is most like it and stands beside no other: probably much like the picture before somebody changed it."
