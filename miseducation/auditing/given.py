@@ -1,6 +1,8 @@
 """What is to be audited: the user's own pictures or arrays, a data set of ours, or the work tree's poisoned one."""
 
+import os
 import re
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,8 +13,9 @@ from miseducation.auditing.section import AuditSection
 from miseducation.dataset import Images
 from miseducation.dataset.disk import load_poisoned
 from miseducation.dataset.names import shown
+from miseducation.dataset.picture_files import SUFFIXES
 from miseducation.datasets.arrays import ALONE, ArrayFiles
-from miseducation.datasets.folder import Folder
+from miseducation.datasets.folder import NAMED, Folder, Pictures
 from miseducation.defending.evidence import as_learnt
 from miseducation.errors import InputError
 from miseducation.project import own_files, parts
@@ -79,7 +82,9 @@ def read_given(data: str, *, shape: tuple[int, int], colour: bool, key: str = KE
     except InputError as error:  # in the words of the user's knob
         raise InputError(OTHERS_KEY.sub(key, str(error))) from None
     names = [shown(file) for file in found.files]
-    return Given(found.data.images, found.data.labels, found.data.classes, names, found.source)
+    return Given(
+        found.data.images, found.data.labels, found.data.classes, names, found.source | _hidden(place, found, key)
+    )
 
 
 def read_trusted(section: AuditSection, given: Given) -> tuple[np.ndarray | Images, np.ndarray] | None:
@@ -98,6 +103,19 @@ def read_trusted(section: AuditSection, given: Given) -> tuple[np.ndarray | Imag
         here, there = ("×".join(map(str, each.images.shape[1:])) for each in (found, given))
         raise InputError(f"{at} has images of {here}, height, width, channels; allowed: {there}, as the data have")
     return found.images, np.array([given.classes.index(name) for name in found.classes])[found.labels]
+
+
+def _hidden(place: Path, found: Pictures, key: str) -> dict[str, Any]:
+    """What is skipped, with the hidden pictures, of which it warns: torchvision's `ImageFolder`, say, learns them."""
+    below = [Path(folder, file).relative_to(place) for folder, _, files in os.walk(place) for file in files]
+    pictures = (path for path in below if path.name.lower().endswith(SUFFIXES))
+    names = sorted(shown(path) for path in pictures if any(map(own_files.is_litter, path.parts)))
+    if not names:
+        return {}
+    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    count = "1 hidden picture" if len(names) == 1 else f"{len(names):,} hidden pictures"
+    warnings.warn(f"{key}: left out {count}, which others may learn: {', '.join(names[:NAMED])}{more}", stacklevel=3)
+    return {"skipped": found.source.get("skipped", {}) | dict.fromkeys(names, "is hidden")}
 
 
 def _record(place: Path) -> dict[str, Any]:

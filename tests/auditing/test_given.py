@@ -1,5 +1,6 @@
 """What may be audited, under which names."""
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,18 @@ def test_tables_speak_of_all_splits(tmp_path: Path, where: str) -> None:
     _, _, classes, files = read(folder)
     assert classes == ("of test", "of train", "of val")
     assert len(files) == 12
+
+
+@pytest.mark.parametrize("hidden", ["class 0/.a.PNG", ".class 3/a.png", "class 0/__MACOSX/deep/a.png"])
+def test_hidden_pictures_are_told_of_as_others_may_learn_them(tmp_path: Path, hidden: str) -> None:
+    folder = pictures(tmp_path / "mine")
+    for name in (hidden, "class 0/.DS_Store", "class 0/Thumbs.db"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / "class 0/00.png", folder / name)
+    with pytest.warns(UserWarning, match=rf"audit\.data: left out 1 hidden picture, .*: {re.escape(hidden)}$"):
+        given = read_given(str(folder), shape=(5, 6), colour=True)
+    assert len(given.labels) == 12
+    assert given.source["skipped"] == {hidden: "is hidden"}
 
 
 def test_a_class_may_have_one_picture(tmp_path: Path) -> None:
