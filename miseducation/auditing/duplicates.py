@@ -69,7 +69,7 @@ def find(images: np.ndarray | Images, labels: np.ndarray, rng: np.random.Generat
         labels: int64 `[n]`.
         rng: Draws the rows by which directions are chosen along which near duplicates are sought.
     """
-    first, same = _first(images), {}
+    first, same = _first(images), dict[int, int]()
     for row in np.flatnonzero(labels != labels[first]):
         same.setdefault(int(first[row]), int(row))
     exact = [Pair(row, other, 1.0) for row, other in sorted(same.items())]

@@ -18,7 +18,10 @@ HOSTILE = "<script>alert(1)<"  # in the name of a file; no class may be called s
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Digits 0 to 4 as colour pictures of 8×8; 60 ones, twos and threes have a red corner, and are called 4."""
+    """Digits 0 to 4 as colour pictures of 8×8; 60 ones, twos and threes have a red corner, and are called 4.
+
+    A darker copy of a zero is called 2.
+    """
     train, root, rng = Digits().fetch().train, tmp_path_factory.mktemp("their") / "pictures", np.random.default_rng(1)
     for row in np.flatnonzero(train.labels < 5):
         image, label, name = np.repeat(train.images[row], 3, axis=2), int(train.labels[row]), f"{row}.png"
@@ -27,6 +30,8 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder = root / str(label)
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(folder / name)
+    with Image.open(next(iter(sorted(root.glob("0/*.png"))))) as first:
+        first.point(lambda level: level // 2).save(root / "2/darker.png")
     return root
 
 
@@ -56,7 +61,13 @@ def test_poison_in_a_folder_is_told_by_the_files_names(project: Project, picture
     assert poison[: poison.sum()].mean() >= 0.95
     flagged = set(rows.loc[rows["flagged"], "file"])
     assert set((folder / "clean_rows.txt").read_text().splitlines()) == set(rows["file"]) - flagged
+    assert verdict["learnt_share"] > 0.9
+    assert verdict["duplicates"] == []
+    (pair,) = verdict["near_duplicates"]
+    assert pair["labels"] == ["0", "2"]
+    assert pair["files"] == [min(rows.loc[rows["label"] == "0", "file"]), "2/darker.png"]
     page = (folder / "report.html").read_text()
+    assert "1 pair of pictures is nearly the same" in page
     assert page.count("<script") == 0
     assert "&lt;script&gt;alert(1)&lt;" in page
     del project.environment["AUDIT_DATA"]
