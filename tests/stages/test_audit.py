@@ -63,11 +63,13 @@ def test_poison_in_a_folder_is_told_by_the_files_names(project: Project, picture
     assert set((folder / "clean_rows.txt").read_text().splitlines()) == set(rows["file"]) - flagged
     assert verdict["learnt_share"] > 0.9
     assert verdict["duplicates"] == []
-    (pair,) = verdict["near_duplicates"]
-    assert pair["labels"] == ["0", "2"]
-    assert pair["files"] == [min(rows.loc[rows["label"] == "0", "file"]), "2/darker.png"]
+    alike = {
+        tuple(pair["files"]) for pair in verdict["near_duplicates"]
+    }  # a small mark, and the rest as in another one
+    copied = {(min(rows.loc[rows["label"] == "0", "file"]), "2/darker.png")}
+    assert {pair for pair in alike if not any(" was " in file for file in pair)} == copied
     page = (folder / "report.html").read_text()
-    assert "1 pair of pictures is nearly the same" in page
+    assert "nearly the same, but for brightness and contrast" in page
     assert page.count("<script") == 0
     assert "&lt;script&gt;alert(1)&lt;" in page
     del project.environment["AUDIT_DATA"]
