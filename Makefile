@@ -37,8 +37,10 @@ export DVC_NO_ANALYTICS := true
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-# With it, Python would not find the stages in the folder that they are run in.
+# With the first, Python would not find the stages in the folder that they run in. With the second, which container images
+# often set, each stage would compile torch and MLflow again, since uv installs no bytecode.
 unexport PYTHONSAFEPATH
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: repro no-scm scenario study sweep attacks accounts defend audit test lint docs ui article scenarios bench clean help
 

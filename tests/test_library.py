@@ -261,6 +261,13 @@ def make(*arguments: str, fails: bool = False) -> str:
     return shown.stderr if fails else shown.stdout
 
 
+@pytest.mark.parametrize("name", ["PYTHONSAFEPATH", "PYTHONDONTWRITEBYTECODE"])
+def test_make_hands_on_no_setting_of_python_that_breaks_or_slows_the_stages(name: str) -> None:
+    command = ["make", "--silent", f"--eval=told: ; @echo told $${name}", "told"]
+    told = subprocess.run(command, cwd=PROJECT, env={**os.environ, name: "1"}, capture_output=True, text=True, check=True)
+    assert told.stdout == "told\n"
+
+
 def test_make_installs_what_is_pinned_and_no_copy_of_the_library() -> None:
     ours, theirs, cpu = make("INSTALLER=uv"), make("INSTALLER=pip"), make("TORCH=cpu")
     assert " --requirements pyproject.toml" in ours, "which is what it depends on, and not itself"
