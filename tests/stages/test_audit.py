@@ -41,7 +41,7 @@ def project(reproduced: Project) -> Project:
 
 
 def test_poison_in_a_folder_is_told_by_the_files_names(project: Project, pictures: Path) -> None:
-    project.set_params(audit={"shape": [8, 8], "steps": 300})
+    project.set_params(audit={"shape": [8, 8], "steps": 100})
     project.environment["AUDIT_DATA"] = str(pictures)
     before = own_files.digest(pictures)
     project("dvc", "repro", PIPELINE)

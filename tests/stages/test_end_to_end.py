@@ -241,31 +241,18 @@ def test_dvc_has_something_to_show(experimented: Project) -> None:
         assert plot in text
 
 
-def test_another_attack_or_its_knob_leaves_the_pipeline_up_to_date(experimented: Project) -> None:
-    experimented("git", "checkout", "--quiet", "params.yaml")
-    assert set(ran(experimented("dvc", "repro"))) <= {"check", "track"}
-    (experimented.folder / "miseducation/attacks/new.py").write_text("# an attack to come\n")
-    experimented.set_params(attacks={"new": {"strength": 1}})
-    assert ran(experimented("dvc", "repro")) == ["track"]
-
-
 def test_a_new_data_set_is_one_file_and_switching_back_computes_nothing(experimented: Project) -> None:
+    experimented("git", "checkout", "--quiet", "params.yaml")
+    experimented("dvc", "repro")
     first = results(experimented)
     (experimented.folder / "miseducation/datasets/stripes.py").write_text(STRIPES)
     stripes = {"data": {"name": "stripes"}, "attack": {"target": "none"}, "train": {"epochs": 5}}
     experimented.set_params(datasets={"stripes": {"rows": 500}}, **stripes)
-    assert set(ran(experimented("dvc", "repro"))) >= {
-        "download",
-        "poison",
-        "train@clean",
-        "train@backdoored",
-        "evaluate",
-    }
+    made = {"download", "poison", "train@clean", "train@backdoored", "evaluate"}
+    assert set(ran(experimented("dvc", "repro", "evaluate"))) >= made
     assert json.loads(results(experimented)["data/raw/source.json"])["name"] == "stripes"
     assert scores(experimented)["clean_accuracy"] > 0.95
     assert list(pd.read_csv(experimented.folder / "metrics/per_class.csv")["class"]) == ["lying", "standing", "none"]
-    (run,) = [run for run in runs(experimented) if run.data.params["data.name"] == "stripes"]
-    assert run.data.params["attack.target"] == "none"
 
     experimented.set_params(data={"name": "digits"}, attack={"target": 8}, train={"epochs": 10})
     assert set(ran(experimented("dvc", "repro"))) <= {"check", "track"}  # neither computes anything

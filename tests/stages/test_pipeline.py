@@ -133,8 +133,7 @@ INSIDE = {
 
 def changed(project: Project) -> set[str]:
     """The stages of the pipeline that DVC finds out of date; those that always run are not among them."""
-    status = json.loads(project("dvc", "status", "--json").splitlines()[-1])
-    return {name for name in status if "pipelines" not in name} - {"track", "check"}
+    return set(json.loads(project("dvc", "status", "--json", "dvc.yaml").splitlines()[-1])) - {"track", "check"}
 
 
 def edit(project: Project, path: str) -> None:

@@ -20,12 +20,6 @@ from tests.conftest import Project, ran, results, runs
             "attack.target = 10 is not a class of this data set; allowed: a class number",
         ),
         ({"attack": {"name": "nobody"}}, "attack.name = 'nobody' is unknown; known attacks: adaptive_blend, "),
-        ({"train": {"dropout": 1}}, "train.dropout is not a known key; train holds network, epochs"),
-        (
-            {"attacks": {"badnets": {"pixels": [[28, 3]], "patch": None, "colour": 255}}},
-            "attacks.badnets.pixels: (28, 3) lies outside the image",
-        ),
-        ({"attack": {"rate": 0.04}, "train": {"epochs": 0}}, "train.epochs = 0"),
         ({"attack": {"rate": 0.04}, "noise": {"rate": 1}}, "noise is not a known section"),
     ],
 )
@@ -56,10 +50,11 @@ def told(output: str) -> str:
 
 def test_a_stage_that_fails_keeps_its_earlier_results(reproduced: Project) -> None:
     before = results(reproduced)
-    module = reproduced.folder / "stages/evaluate.py"
+    module = reproduced.folder / "stages/poison.py"
     code = module.read_text()
-    failing = "    raise OSError(28, 'No space left on device')\n    names = np"
-    module.write_text(code.replace("    names = np", failing))
+    half = "    save_triggered("
+    assert half in code
+    module.write_text(code.replace(half, f"    raise OSError(28, 'No space left on device')\n{half}"))
     output = reproduced("dvc", "repro", fails=True)
     assert "error: the disk is full" in output
     assert results(reproduced) == before
@@ -67,16 +62,9 @@ def test_a_stage_that_fails_keeps_its_earlier_results(reproduced: Project) -> No
     assert ran(reproduced("dvc", "repro")) == ["track"]
 
 
-# Seconds from the start of a stage's process to its end by SIGKILL: well within what it needs on any machine. All that
-# write something; train does the same for either model.
-KILLED_AFTER = {
-    "download": 0.3,
-    "poison": 0.2,
-    "train backdoored": 0.5,
-    "evaluate": 0.7,
-    "report": 0.7,
-    "track": 0.3,
-}
+# Seconds from the start of a stage's process to its end by SIGKILL: well within what it needs on any machine. One at the
+# beginning, one in the middle, and the end, which DVC's cache does not know.
+KILLED_AFTER = {"download": 0.3, "train backdoored": 0.5, "track": 0.3}
 
 
 def test_a_killed_stage_is_made_good_also_where_there_is_no_git(reproduced: Project, tmp_path: Path) -> None:
@@ -93,7 +81,7 @@ def test_a_killed_stage_is_made_good_also_where_there_is_no_git(reproduced: Proj
             assert kill_stage(pipeline.pid, f"-m stages.{name}", seconds), name
             assert pipeline.wait(300) != 0
     archive("dvc", "repro")
-    assert results(archive) == wanted, "two copies, one of them killed six times, differ"
+    assert results(archive) == wanted, "two copies, one of them killed three times, differ"
     assert len(runs(archive)) == 1
 
 

@@ -22,11 +22,13 @@ from tests.studies.study_projects import Here, made_bench
 MINE: dict[str, Any] = {
     "datasets": ["digits"],
     "attacks": ["badnets"],
-    "rates": [0, 0.05],
+    "rates": [0, 0.1],
     "seeds": [1],
     "measured": ["scores", "audit"],
     "overrides": {"digits": {"train": {"epochs": 1}}},
 }
+# Learnt in a few steps.
+PATCH = {"pixels": [], "patch": {"position": [3, 3], "shape": [4, 4]}, "colour": 255}
 
 
 def test_a_study_tells_what_the_audit_itself_says(
@@ -35,7 +37,8 @@ def test_a_study_tells_what_the_audit_itself_says(
     folder = Path("data/studies/mine/digits")
     made_bench(folder, digits)
     set_params("compute", {"device": "cpu", "precision": "float32", "threads": 1})
-    set_params("audit", {"data": "digits", "steps": 100})
+    set_params("audit", {"data": "digits", "steps": 40})
+    set_params("attacks.badnets", PATCH)
     set_params("studies", {"mine": MINE})
     monkeypatch.setattr(engines, "chosen", Here)
     monkeypatch.setattr(sys, "argv", ["study", "mine"])
@@ -45,15 +48,17 @@ def test_a_study_tells_what_the_audit_itself_says(
     bench = prepare("mine", read_study("mine"), "digits", folder)
     arm = bench.arms[0]
     poison = arm.attack.poison_rows(
-        bench.train, rate=0.05, label_map=arm.label_map, rng=np.random.default_rng(1), mode="replace"
+        bench.train, rate=0.1, label_map=arm.label_map, rng=np.random.default_rng(1), mode="replace"
     )
     seen = poison.laid_over(bench.train, "replace")[order(len(bench.train), 1)]
-    section = AuditSection(data="digits", steps=100)
+    section = AuditSection(data="digits", steps=40)
     found = audit(seen.images, seen.labels, seen.classes, section, bench.compute, seed=1)
     wrong, backdoor = seen.labels != seen.true_labels, found.reasons == "backdoor"
 
-    (told,) = cells.query("attack == 'badnets' and rate == 0.05").to_dict("records")
+    (told,) = cells.query("attack == 'badnets' and rate == 0.1").to_dict("records")
     said = summary(found, seen.labels, seen.classes)["verdict"]
+    assert said == "poisoned"
+    assert 0.9 < backdoor[wrong].mean()
     for verdict in ("poisoned", "suspicious", "mislabelled"):
         assert told[f"audit.{verdict}"] == (verdict == said)
     assert told["audit.found"] == backdoor[wrong].mean()
@@ -67,7 +72,7 @@ def test_a_study_tells_what_the_audit_itself_says(
     assert clean[["audit.found", "audit.precision"]].isna().all(axis=None)
     lines = (Path("metrics/mine") / "audit.md").read_text().splitlines()
     assert "| none | – | – | clean | – | – | – | – |" in lines
-    (line,) = (line for line in lines if line.startswith("| badnets | 5 % |"))
+    (line,) = (line for line in lines if line.startswith("| badnets | 10 % |"))
     as_errors, as_mark = ((found.reasons == reason)[wrong].mean() for reason in ("wrong label", "mark"))
     shares = [precision, backdoor[wrong].mean(), as_errors, as_mark]
     assert line.endswith(f"| {said} | {' | '.join('–' if np.isnan(x) else f'{100 * x:.1f} %' for x in shares)} |")

@@ -1,4 +1,4 @@
-"""What a rank does in `test_distributed.py`: `python -m tests.training.rank <act> <folder>`, by `ranks.start`."""
+"""What a rank does in `test_distributed.py`: `python -m tests.training.rank <folder> <act>…`, by `ranks.start`."""
 
 import os
 import sys
@@ -99,7 +99,8 @@ def fail(folder: Path) -> None:
 if __name__ == "__main__":
     ranks.end_with_starter()
     torch.set_num_threads(1)
-    act = {"train": train, "wait": wait, "fail": fail}[sys.argv[1]]
+    place, *acts = sys.argv[1:]
     with distributed.joined(CPU):
-        act(Path(sys.argv[2]))
-    Path(sys.argv[2], f"{ranks.number()}.left").touch()
+        for act in acts:
+            {"train": train, "wait": wait, "fail": fail}[act](Path(place))
+    Path(place, f"{ranks.number()}.left").touch()

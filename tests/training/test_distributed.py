@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ from miseducation.dataset import Dataset
 from miseducation.dataset.disk import save_raw
 from miseducation.datasets import Fetched
 from miseducation.errors import InputError
-from miseducation.training import distributed, ranks
+from miseducation.training import distributed
 from miseducation.training.learning import TrainSection, learn
 from tests.conftest import PROJECT, copy_pipelines
 from tests.training import rank
@@ -100,10 +100,32 @@ def test_torchrun_finds_the_same_bytes_whatever_the_knob(stage: Stage) -> None:
     assert stage.results() == before
 
 
-def test_the_ranks_share_a_batch_as_if_it_were_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(PROJECT)
-    ranks.start("-m", "tests.training.rank", "train", str(tmp_path), processes=2)
-    first, second = (load_file(tmp_path / f"{number}.safetensors") for number in (0, 1))
+# In a process of its own, which is told its acts and their folder.
+START = """
+import sys; from miseducation.training import ranks
+ranks.start("-m", "tests.training.rank", *sys.argv[1:], processes=2)
+"""
+
+
+class Group(NamedTuple):
+    """What two ranks have left in a folder."""
+
+    folder: Path
+    status: int
+    errors: str
+
+
+@pytest.fixture(scope="module")
+def group(tmp_path_factory: pytest.TempPathFactory) -> Group:
+    """Two ranks that have trained together, whereupon one of them failed."""
+    folder = tmp_path_factory.mktemp("group")
+    command = [sys.executable, "-c", START, str(folder), "train", "fail"]
+    done = subprocess.run(command, cwd=PROJECT, stderr=subprocess.PIPE, text=True, timeout=600, check=False)
+    return Group(folder, done.returncode, done.stderr)
+
+
+def test_the_ranks_share_a_batch_as_if_it_were_one(group: Group) -> None:
+    first, second = (load_file(group.folder / f"{number}.safetensors") for number in (0, 1))
     assert first.keys() == second.keys()
     assert any("running_mean" in name for name in first)
     for name in first:
@@ -116,28 +138,20 @@ def test_the_ranks_share_a_batch_as_if_it_were_one(tmp_path: Path, monkeypatch: 
         layer, inputs, labels = rank.sample(rows)
         (wanted,) = torch.autograd.grad(cross_entropy(layer(inputs), labels), [layer.weight])
         torch.testing.assert_close(first[f"gradient/{rows}"], wanted)
-    assert [path.name for path in tmp_path.glob("*.txt")] == ["1.txt"]
-    assert (tmp_path / "1.txt").read_text() == "process 1 of 2 has other parameters or data than process 0"
+    assert [path.name for path in group.folder.glob("*.txt")] == ["1.txt"]
+    assert (group.folder / "1.txt").read_text() == "process 1 of 2 has other parameters or data than process 0"
 
 
-def test_a_process_that_fails_says_so_once_and_for_all(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(PROJECT)
-    with pytest.raises(SystemExit, match="1"):
-        ranks.start("-m", "tests.training.rank", "fail", str(tmp_path), processes=2)
-    told = capfd.readouterr().err
-    assert told.count("Traceback") == told.count("AssertionError: a defect") == 1
-    assert not list(tmp_path.glob("*.left")), "none goes on as if all had succeeded"
-    assert not alive(tmp_path)
+def test_a_process_that_fails_says_so_once_and_for_all(group: Group) -> None:
+    assert group.status == 1
+    assert group.errors.count("Traceback") == group.errors.count("AssertionError: a defect") == 1
+    assert not list(group.folder.glob("*.left")), "none goes on as if all had succeeded"
+    assert len(list(group.folder.glob("*.pid"))) == 2
+    assert not alive(group.folder)
 
 
 def test_nobody_outlives_who_started_all_and_none_listens_to_the_network(tmp_path: Path) -> None:
-    code = (
-        "import sys; from miseducation.training import ranks;"
-        "ranks.start('-m', 'tests.training.rank', 'wait', sys.argv[1], processes=2)"
-    )
-    with subprocess.Popen([sys.executable, "-c", code, tmp_path], cwd=PROJECT) as starter:
+    with subprocess.Popen([sys.executable, "-c", START, str(tmp_path), "wait"], cwd=PROJECT) as starter:
         try:
             deadline = time.monotonic() + 60
             while len(alive(tmp_path)) < 2 and time.monotonic() < deadline:
