@@ -35,15 +35,24 @@ class Axes:
         """Finds `most` axes, or as many as there are, of features, float `[n, d]`, n at least 1."""
         rows, width = features.shape
         self._mean = features.mean(axis=0, dtype=np.float64)
-        products = np.zeros((width, width))
-        for some in blocks(rows, BLOCK):
-            centred = features[some] - self._mean.astype(features.dtype)
-            products += centred.T @ centred
-        first = width - max(1, min(most, width, rows - 1))
-        variances, axes = eigh(products / max(1, rows - 1), subset_by_index=[first, width - 1])
+        if rows < width:  # the products of rows have the same variances as those of columns, and are fewer
+            centred = features - self._mean
+            products = centred @ centred.T
+        else:
+            products = np.zeros((width, width))
+            for some in blocks(rows, BLOCK):
+                block = features[some] - self._mean.astype(features.dtype)
+                products += block.T @ block
+        last = len(products) - 1
+        first = last + 1 - max(1, min(most, width, rows - 1))
+        variances, axes = eigh(products / max(1, rows - 1), subset_by_index=[first, last])
         scale = np.trace(products) / rows + (self._mean**2).sum()  # mean square length
         real = variances > EPS * scale
-        self.variances, self._axes = variances[real][::-1], axes[:, real][:, ::-1]
+        self.variances, axes = variances[real][::-1], axes[:, real][:, ::-1]
+        if rows < width:
+            axes = centred.T @ axes
+            axes /= np.linalg.norm(axes, axis=0)
+        self._axes = axes
 
     def along(self, features: np.ndarray) -> np.ndarray:
         """The features' places along the axes, from their mean: float64 `[n, k]`."""
