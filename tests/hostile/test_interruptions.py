@@ -283,8 +283,11 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
-@pytest.mark.parametrize("shell", SHELLS)
-@pytest.mark.parametrize(("early", "late"), [(PAUSE, ""), ("", PAUSE)], ids=["imports", "writes"])
+@pytest.mark.parametrize(
+    ("early", "late", "shell"),
+    [(PAUSE, "", SHELLS[0]), *(("", PAUSE, shell) for shell in SHELLS)],
+    ids=["imports", *(f"writes in {shell}" for shell in SHELLS)],
+)
 def test_dvc_has_the_earlier_outputs_back(early: str, late: str, shell: str, held: Project) -> None:
     (held.folder / "stages/held.py").write_text(HELD_STAGE.format(early=early, late=late))
     (held.folder / "there").unlink(missing_ok=True)
