@@ -19,7 +19,6 @@ import pytest
 import yaml
 from filelock import FileLock
 from hypothesis import settings
-from mlflow import MlflowClient
 from threadpoolctl import threadpool_limits
 
 from benchmarks.scratch import PROJECT as PROJECT
@@ -215,6 +214,8 @@ def experimented(prepare: Prepare, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty MLflow database: to make one takes seconds, to copy it none."""
+    from mlflow import MlflowClient
+
     path = tmp_path_factory.mktemp("store") / "mlflow.db"
     MlflowClient(f"sqlite:///{path}").search_experiments()
     return path
@@ -241,6 +242,8 @@ def ran(output: str) -> list[str]:
 
 
 def runs(project: Project) -> list[Any]:
+    from mlflow import MlflowClient  # which most tests need not wait for
+
     # Of a copy, as MLflow keeps a database open: of one that was deleted and made again it would show the old content.
     with tempfile.TemporaryDirectory() as folder:
         client = MlflowClient(f"sqlite:///{shutil.copy(project.folder / 'mlflow.db', folder)}")

@@ -264,7 +264,8 @@ def make(*arguments: str, fails: bool = False) -> str:
 @pytest.mark.parametrize("name", ["PYTHONSAFEPATH", "PYTHONDONTWRITEBYTECODE"])
 def test_make_hands_on_no_setting_of_python_that_breaks_or_slows_the_stages(name: str) -> None:
     command = ["make", "--silent", f"--eval=told: ; @echo told $${name}", "told"]
-    told = subprocess.run(command, cwd=PROJECT, env={**os.environ, name: "1"}, capture_output=True, text=True, check=True)
+    given = {**os.environ, name: "1"}
+    told = subprocess.run(command, cwd=PROJECT, env=given, capture_output=True, text=True, check=True)
     assert told.stdout == "told\n"
 
 

@@ -62,8 +62,8 @@ def test_a_stage_that_fails_keeps_its_earlier_results(reproduced: Project) -> No
     assert ran(reproduced("dvc", "repro")) == ["track"]
 
 
-# Seconds from the start of a stage's process to its end by SIGKILL: well within what it needs on any machine. One at the
-# beginning, one in the middle, and the end, which DVC's cache does not know.
+# Seconds from the start of a stage's process to its end by SIGKILL: well within what it needs on any machine. One at
+# the start, one in the middle, and the last, which DVC's cache does not hold.
 KILLED_AFTER = {"download": 0.3, "train backdoored": 0.5, "track": 0.3}
 
 

@@ -58,7 +58,7 @@ def test_a_study_tells_what_the_audit_itself_says(
     (told,) = cells.query("attack == 'badnets' and rate == 0.1").to_dict("records")
     said = summary(found, seen.labels, seen.classes)["verdict"]
     assert said == "poisoned"
-    assert 0.9 < backdoor[wrong].mean()
+    assert backdoor[wrong].mean() > 0.9
     for verdict in ("poisoned", "suspicious", "mislabelled"):
         assert told[f"audit.{verdict}"] == (verdict == said)
     assert told["audit.found"] == backdoor[wrong].mean()
