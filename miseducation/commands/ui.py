@@ -13,6 +13,7 @@ from miseducation.project import command
 from miseducation.tracking import addresses, views
 
 HOST, STORE = "127.0.0.1", Path("mlflow.db")
+STARTING = "MLflow is starting, which takes some seconds; press Ctrl-C to stop it"
 # The newest runs of the pipeline in the experiment that has the newest: no studies, their cells, nor defences.
 LATEST = """
 WITH found AS (
@@ -45,7 +46,7 @@ def check_free(port: int) -> None:
             asked.bind((HOST, port))
         except (OSError, OverflowError) as error:
             why = getattr(error, "strerror", None) or error
-            raise InputError(f"port {port} cannot be had: {why}; `make ui PORT=5001` takes another") from None
+            raise InputError(f"port {port} cannot be used: {why}; `make ui PORT=5001` uses another") from None
 
 
 def main() -> None:
@@ -56,16 +57,19 @@ def main() -> None:
     store = addresses.read(Path.cwd())
     if store.file is None or store.file.resolve() != STORE.resolve():
         elsewhere = f"the runs are at {store.shown}, as {addresses.VARIABLE} says"
-        raise InputError(f"{elsewhere}; `make ui` shows those of {STORE} alone")
+        raise InputError(f"{elsewhere}; `make ui` only shows those in {STORE}")
     if not STORE.is_file():
-        raise InputError("there are no runs yet; `make repro` makes the first")
+        raise InputError("there are no runs yet; run `make repro` first")
     check_free(port)
     experiment, runs = latest(STORE)
     if experiment:
         views.describe_in(f"sqlite:///{STORE}", experiment)
         for what, address in views.addresses(f"http://{HOST}:{port}", experiment, runs).items():
             print(f"{what:18} {address}", flush=True)
-    serve = ["ui", "--backend-store-uri", f"sqlite:///{STORE}", "--host", HOST, "--port", str(port), "--workers", "1"]
+    print(STARTING, flush=True)
+    uri, calm = f"sqlite:///{STORE}", "--log-level warning"  # no line for each request
+    serve = ["ui", "--backend-store-uri", uri, "--registry-store-uri", uri, "--host", HOST, "--port", str(port)]
+    serve += ["--workers", "1", "--uvicorn-opts", calm]
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
     os.environ.setdefault("PYTHONWARNINGS", "ignore")  # of what MLflow's libraries will no longer have
     os.execv(sys.executable, [sys.executable, "-P", "-m", "mlflow", *serve])  # noqa: S606 - it takes our place

@@ -9,13 +9,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 # What MLflow complains of by itself: it asks who is logged in, where nobody need be, and Chromium tells of its layout.
 ITS_OWN = "mlflow/users/current", "ResizeObserver loop completed"
-BEGUN = "Application startup complete"
 ADDRESS = re.compile(r"^(\S[\w ]+?) +(http://127\.0\.0\.1:\d+/#/\S+)$", re.MULTILINE)
 
 
@@ -31,17 +30,23 @@ def served(folder: Path, environment: dict[str, str]) -> Iterator[dict[str, str]
             ours, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
         try:
-            yield _begun(process, log)
+            yield dict(ADDRESS.findall(_begun(process, port, log)))
         finally:
             os.killpg(process.pid, signal.SIGTERM)
             process.wait(timeout=60)
+        assert "HTTP/1.1" not in (told := _told(log)), f"a line for each request: {told}"
 
 
-def _begun(process: subprocess.Popen[bytes], log: IO[str]) -> dict[str, str]:
+def _begun(process: subprocess.Popen[bytes], port: int, log: IO[str]) -> str:
+    """What it says until it answers."""
     for _ in range(600):
-        log.seek(0)
-        if BEGUN in (told := log.read()):
-            return dict(ADDRESS.findall(told))
-        assert process.poll() is None, told
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return _told(log)
+        assert process.poll() is None, _told(log)
         time.sleep(0.1)
-    raise TimeoutError(told)
+    raise TimeoutError(_told(log))
+
+
+def _told(log: IO[str]) -> str:
+    log.seek(0)
+    return log.read()

@@ -58,7 +58,7 @@ def test_make_ui_prints_an_address_a_line_and_serves_on_this_machine_alone(
     monkeypatch.setattr("sys.argv", ["ui", "--port", "5123"])
     monkeypatch.chdir(root)
     ui.main()
-    assert capsys.readouterr().out == "", "there are no runs"
+    assert capsys.readouterr().out == f"{ui.STARTING}\n", "there are no runs"
     store, later = Store(root), root / "later"
     track(store, write_study(write_result(root), datasets=("digits",)), {})
     track(store, root, {}, study("small"))
@@ -68,7 +68,9 @@ def test_make_ui_prints_an_address_a_line_and_serves_on_this_machine_alone(
         track(store, later, {})
         capsys.readouterr()
         ui.main()
-    lines = [line.rpartition(" ") for line in capsys.readouterr().out.splitlines()]
+    *told, last = capsys.readouterr().out.splitlines()
+    assert last == ui.STARTING
+    lines = [line.rpartition(" ") for line in told]
     found = {what.strip(): place for what, _, place in lines}
     assert list(found) == ["runs", "the two latest", "success over rate"]
     assert all(place.startswith("http://127.0.0.1:5123/#/") for place in found.values())
@@ -92,7 +94,8 @@ def test_make_ui_prints_an_address_a_line_and_serves_on_this_machine_alone(
     assert path == "/compare-runs"
     assert json.loads(options["runs"][0]) == [ids["badnets-0.05-seed1"], ids["badnets-0.2-seed1"]]
     served = " ".join(commands[-1])
-    assert "mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5123" in served
+    assert "mlflow ui --backend-store-uri sqlite:///mlflow.db" in served
+    assert "--host 127.0.0.1 --port 5123" in served
 
 
 def test_without_a_store_make_ui_says_what_makes_one(
@@ -100,7 +103,7 @@ def test_without_a_store_make_ui_says_what_makes_one(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["ui"])
-    with pytest.raises(InputError, match=r"^there are no runs yet; `make repro` makes the first$"):
+    with pytest.raises(InputError, match=r"^there are no runs yet; run `make repro` first$"):
         ui.main()
     (tmp_path / "mlflow.db").write_text("no database")
     assert ui.latest(Path("mlflow.db")) == ("", [])
@@ -116,7 +119,7 @@ def test_a_port_that_cannot_be_had_is_told_before_any_address(
         taken = other.getsockname()[1]
         for port, why in ((taken, "Address already in use"), (70000, "port must be 0-65535.")):
             monkeypatch.setattr("sys.argv", ["ui", "--port", str(port)])
-            with pytest.raises(InputError, match=f"port {port} .*{why}; `make ui PORT=5001` takes another$"):
+            with pytest.raises(InputError, match=f"port {port} .*{why}; `make ui PORT=5001` uses another$"):
                 ui.main()
     assert capsys.readouterr().out == ""
 
