@@ -193,10 +193,13 @@ def test_torch_data_come_and_go(digits: Fetched) -> None:
     [
         ([torch.randn(1, 4, 4)], "image 0 holds .*: take the data set without Normalize"),
         ([torch.zeros(1, 4, 4), torch.full((1, 4, 4), 0.1234)], "image 1 holds 0.1234"),
-        ([torch.zeros(1, 4, 4), torch.zeros(1, 4, 5)], r"images must be of one size, not \(4, 4, 1\), \(4, 5, 1\)"),
+        (
+            [torch.zeros(1, 4, 4), torch.zeros(1, 4, 5)],
+            r"images must all have the same size, not \(4, 4, 1\), \(4, 5, 1\)",
+        ),
         ([torch.zeros(1, 4, 4, dtype=torch.int64)], "image 0 is int64"),
         ([np.zeros(4, np.uint8)], r"image 0 is uint8 \[4\]"),
-        ([], "images must be of one size"),
+        ([], "there must be at least one image"),
     ],
 )
 def test_what_are_no_grey_levels_is_refused(images: list[Any], message: str) -> None:
@@ -295,7 +298,7 @@ def test_make_refuses_an_installer_or_a_build_of_torch_that_it_does_not_know(arg
 
 def test_make_never_takes_the_cuda_that_is_there_for_the_build_without(tmp_path: Path) -> None:
     (tmp_path / "lib/python3.11/site-packages/nvidia").mkdir(parents=True)
-    assert f"*** TORCH = cpu, but {tmp_path} holds CUDA" in make("TORCH=cpu", f"VENV={tmp_path}", fails=True)
+    assert f"*** TORCH = cpu, but {tmp_path} contains CUDA" in make("TORCH=cpu", f"VENV={tmp_path}", fails=True)
 
 
 def test_pip_comes_after_uv_where_nobody_chose() -> None:
