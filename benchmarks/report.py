@@ -19,7 +19,7 @@ def roofline(frame: pd.DataFrame) -> str:
     floors = {
         name.removeprefix("floor: "): took / value for name, value in values.items() if name.startswith("floor: ")
     }
-    times = "; ".join(f"{number(ratio)} times the time of {name}" for name, ratio in floors.items())
+    times = ", ".join(f"{number(ratio)} times as long as {name}" for name, ratio in floors.items())
     return f"{markdown(frame)}\n\nA training step takes {times}."
 
 

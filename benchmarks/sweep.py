@@ -83,7 +83,7 @@ def study(folder: Path, what: str, engine: str, repeat: int) -> dict[str, object
     row = {"what": what, "engine": engine, "repeat": repeat, "cells": len(after), "processes": processes}
     row |= {"wall_s": wall, "cpu_s": cpu, "training_s": training}
     row["overhead_ms"] = 1000 * (wall - training / processes) / len(after)
-    print(f"{what}, {engine}: {wall:.1f} s; beside the training {row['overhead_ms']:.1f} ms a cell", flush=True)
+    print(f"{what}, {engine}: {wall:.1f} s; besides the training {row['overhead_ms']:.1f} ms per cell", flush=True)
     return row
 
 
@@ -109,7 +109,7 @@ def table(results: pd.DataFrame) -> str:
             "processes": group["processes"].iloc[0],
             "wall s": spread(group["wall_s"], digits=1),
             "training s, of all processes": spread(group["training_s"], digits=1),
-            "beside the training, ms a cell": spread(group["overhead_ms"], digits=1),
+            "besides the training, ms per cell": spread(group["overhead_ms"], digits=1),
             "CPU s": spread(group["cpu_s"], digits=1),
         }
         for (what, engine), group in results.groupby(["what", "engine"], sort=False)

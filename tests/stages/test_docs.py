@@ -14,7 +14,8 @@ from dvc.cli import parse_args
 from miseducation.project.params import read_all
 from tests.conftest import PROJECT, Project
 
-PAGES = [PROJECT / name for name in ("README.md", "CONTRIBUTING.md")] + sorted((PROJECT / "docs").glob("*.md"))
+FRONT = "README.md", "CONTRIBUTING.md", "benchmarks/README.md"
+PAGES = [PROJECT / name for name in FRONT] + sorted((PROJECT / "docs").glob("*.md"))
 FOLLOWED = "tutorial.md", "library.md"
 PARAMS = read_all(PROJECT / "params.yaml")
 BLOCK = re.compile(
@@ -93,7 +94,7 @@ def test_the_tutorial_can_be_followed(experimented: Project) -> None:
     said = follow(experimented, "tutorial.md")
     assert "clean 1 0 0 0 with the dot 1 0 0 0" in said
     assert "backdoored 1 0 0 0 with the dot 8 0 0 0" in said, "the cheque grows"
-    assert "Of 1,000 accounts" in said
+    assert "How many of 1,000 accounts" in said
     assert experimented("git", "status", "--porcelain", "params.yaml") == "", "it ends with the defaults"
 
 
