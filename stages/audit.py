@@ -1,4 +1,4 @@
-"""audit: is this data set poisoned? Of it nothing else is known: no test set, no attack, no trusted row."""
+"""audit: is this data set poisoned? Looks at the data alone, without a test set and without knowing any attack."""
 
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def main() -> None:
         with threadpool_limits(computing.threads):
             write_text(folder / "report.html", page(told, rows, given.images, found.marks))
     shutil.rmtree(KEPT, ignore_errors=True)
-    print(f"{len(rows)} rows audited: {METRICS / 'report.html'}")
+    print(f"audited {len(rows)} rows: {METRICS / 'report.html'}")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def main() -> None:
         write_array(DATA / name / f"{file}.npy", array)
     networks.save(tried.network, MODELS / name)
     write_json(METRICS / f"{name}.json", {"needs": ["truth"], **tried.scores})
-    print(f"{name}: {tried.scores['model']['removed_rows']} rows dropped")
+    print(f"{name}: dropped {tried.scores['model']['removed_rows']} rows")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from miseducation.project.files import write_text
 def main() -> None:
     """Reads `params.yaml`; writes `data/checked`, which the first stage waits for."""
     write_text(Path("data/checked"), "params.yaml was looked through\n")
-    print("params.yaml holds no mistake")
+    print("params.yaml has no mistakes")
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def main() -> None:
     pictures.save(defences.triggers(found, change, learnt.classes), METRICS / "triggers.png")
     page, roc = (METRICS.parent / "report.html").read_text(encoding="utf-8"), (METRICS / "roc.png").read_bytes()
     write_text(METRICS / "report.html", report_defences.with_defences(page, detection, models, roc))
-    print(f"{len(methods)} defences side by side: {METRICS / 'report.html'}")
+    print(f"compared {len(methods)} defences: {METRICS / 'report.html'}")
 
 
 def _arrays(name: str, *arrays: str) -> list[np.ndarray]:

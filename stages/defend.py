@@ -57,7 +57,7 @@ def main() -> None:
     try:
         both = dict(side_by_side(attempt, calls, processes=min(2, joblib.cpu_count())))
     except BrokenProcessPool:
-        raise InputError(f"a process of {name} died, perhaps for want of memory") from None
+        raise InputError(f"a process of {name} died; perhaps there was too little memory") from None
     (tried, needs, warned), (control, _, also) = both[0], both[1]
     for text in dict.fromkeys(warned + also):
         warnings.warn(text, stacklevel=1)

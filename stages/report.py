@@ -1,4 +1,4 @@
-"""report: draws what the data look like and what the attack did to the model, and tells it on a page."""
+"""report: draws what the data look like and what the attack did to the model, and writes a page about it."""
 
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def main() -> None:
     confusion = (METRICS / "confusion.png").read_bytes()
     result = report_result.read_result()
     write_text(METRICS / "report.html", report.page(result, confusion, report_result.find_dose(result)))
-    print(f"{METRICS / 'report.html'} tells the result in words and pictures")
+    print(f"{METRICS / 'report.html'} shows the result in words and pictures")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""study: a question asked of many models. Trains those of `studies.<name>` that are missing, tells what they did."""
+"""study: trains the models of `studies.<name>` that are missing, and writes tables and figures about all of them."""
 
 import argparse
 from pathlib import Path

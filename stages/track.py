@@ -1,8 +1,8 @@
-"""track: records the result in MLflow exactly once, whichever way it came about.
+"""track: records the result in MLflow exactly once, however it was made.
 
-Runs at the end of every `dvc repro`, `make study` and `make defend`, and costs little when the result is known.
-With `--all` it records every result that can still be found: of all DVC experiments kept in git, the last commit's, the
-work tree's, and those whose artefacts are still in `mlruns`.
+Runs at the end of every `dvc repro`, `make study` and `make defend`, and takes little time if the result is already
+recorded. With `--all` it records every result that can still be found: those of all DVC experiments kept in git, of the
+last commit, of the work tree, and those whose artefacts are still in `mlruns`.
 """
 
 import argparse
@@ -20,7 +20,7 @@ def main() -> None:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--all", action="store_true", help="record every result that can still be found")
     what.add_argument("--study", metavar="NAME", help="record the study of this name instead of the pipeline's result")
-    what.add_argument("--defences", action="store_true", help="record also what the defences made of the result")
+    what.add_argument("--defences", action="store_true", help="also record the results of the defences")
     arguments = parser.parse_args()
     check_sections()
     if arguments.all:

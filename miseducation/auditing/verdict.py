@@ -19,10 +19,10 @@ EVENLY, LEAST, ONE = 2.5, 0.3, 0.6
 SEVERAL, AT_LEAST = 3, 0.03  # times the usual class's share of such rows, and share, from which they are aimed at it
 AIMED = 0.01  # share of aimed rows that have to be won back: of wrong labels without a trigger none are
 MEANING: dict[Verdict, str] = {
-    "clean": "nothing that an audit can see",
-    "mislabelled": "many labels are wrong; they teach no trigger",
-    "suspicious": "somebody may have been at it, but what there is does not prove a trigger",
-    "poisoned": "some rows carry a trigger for the label that they have",
+    "clean": "the audit found nothing suspicious",
+    "mislabelled": "many labels are wrong, but they do not teach a trigger",
+    "suspicious": "somebody may have changed the data, but it is not certain that they teach a trigger",
+    "poisoned": "some rows carry a trigger for their label",
 }
 # Of the intervals by which a class is called poisoned, and suspicious: for all classes together.
 LEVEL, DOUBT = 0.001, 0.05

@@ -20,16 +20,16 @@ def text(told: dict[str, Any]) -> str:
         if each["verdict"] == "clean":
             continue
         otherwise, carried, marked = (each[f"{key}_rows"] for key in ("read_otherwise", "carried_over", "marked"))
-        rests = f"{otherwise:,} are read otherwise by who did not learn them, and the label of {carried:,} carries over"
+        rests = f"a network that did not learn them reads {otherwise:,} as another class"
+        rests += f", and the labels of {carried:,} carry over"
         if marked:
-            rests += (
-                f"; {marked:,} share a mark that a network obeys in {each['mark_obeyed_at_least']:.0%} of cases or more"
-            )
-        lines.append(f"  {name}: {each['verdict']}; of {each['rows']:,} rows {rests}")
+            obeyed = f"{each['mark_obeyed_at_least']:.0%}"
+            rests += f"; {marked:,} share a mark that makes a network read this class in at least {obeyed} of the cases"
+        lines.append(f"  {name}: {each['verdict']}; of {each['rows']:,} rows, {rests}")
     backdoor, wrong = told["backdoor_rows"], told["wrong_label_rows"]
     mark = f", {told['mark_rows']:,} for a mark" if told["mark_rows"] else ""
     lines.append(
-        f"{backdoor:,} of {told['rows']:,} rows are flagged as a backdoor's{mark}, {wrong:,} for a wrong label"
+        f"Of {told['rows']:,} rows, {backdoor:,} are flagged as part of a backdoor{mark}, {wrong:,} for a wrong label"
     )
     return "\n".join(lines)
 
@@ -37,13 +37,17 @@ def text(told: dict[str, Any]) -> str:
 def main() -> None:
     """Reads `metrics/audit`; prints the verdict."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--warn-only", action="store_true", help="end with 0 whatever the verdict is")
+    parser.add_argument("--warn-only", action="store_true", help="always end with status 0, whatever the verdict is")
     parser.add_argument("--fail-on", choices=["poisoned", "suspicious", "mislabelled"], default="poisoned")
     given = parser.parse_args()
     if not (METRICS / "verdict.json").is_file():
-        raise InputError("no data have been audited yet; `make audit DATA=…` does it")
+        raise InputError("no data set has been audited yet; run `make audit DATA=…`")
     told = read_json(METRICS / "verdict.json")
-    print(command.plain(f"\n{text(told)}\n\n{METRICS / 'report.html'} shows it, {METRICS / 'rows.csv'} lists the rows"))
+    print(
+        command.plain(
+            f"\n{text(told)}\n\n{METRICS / 'report.html'} shows the result, {METRICS / 'rows.csv'} lists the rows"
+        )
+    )
     if not given.warn_only and BAD.index(told["verdict"]) >= BAD.index(given.fail_on):
         sys.exit(1)
 

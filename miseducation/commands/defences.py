@@ -1,4 +1,4 @@
-"""Prints what the defences came to; names choose some of them. `make defend` begins with --check and ends with this."""
+"""Prints the results of the defences, or of those named. `make defend` starts with --check and ends with this."""
 
 import argparse
 import sys
@@ -39,9 +39,9 @@ def text(methods: dict[str, Any], undefended: dict[str, float]) -> str:
     parts = []
     if len(detection):
         shown = detection[["detector", "kind", *DETECTION]].rename(columns=DETECTION)
-        parts += ["Who notices? Shares of what is poisoned, and of what is not:", _table(shown), ""]
+        parts += ["Which detectors notice the poison?", _table(shown), ""]
     shown = models[["defence", *MODELS]].rename(columns=MODELS)
-    parts += ["What is left behind each defence?", _table(shown)]
+    parts += ["How well does the attack still work after each defence?", _table(shown)]
     return "\n".join(parts)
 
 
@@ -76,17 +76,17 @@ def main() -> None:
     """Reads what each defence came to, or looks through the section `defences`."""
     section = read(DefencesSection, "defences")
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help="sections of defences in params.yaml; all, if none is named")
-    parser.add_argument("--check", action="store_true", help="only look whether params.yaml is right")
+    parser.add_argument("names", nargs="*", help="sections of defences in params.yaml; the default is all")
+    parser.add_argument("--check", action="store_true", help="only check the settings in params.yaml")
     given = parser.parse_args()
     if given.check:
         return check(section)
     names = given.names or section.names
     if unknown := [name for name in names if name not in section.names]:
-        raise InputError(f"{unknown[0]!r} is no defence of params.yaml; allowed: {', '.join(section.names)}")
+        raise InputError(f"params.yaml has no defence {unknown[0]!r}; allowed: {', '.join(section.names)}")
     paths = {name: METRICS / "defences" / "methods" / f"{name}.json" for name in names}
     if missing := [name for name, path in paths.items() if not path.is_file()]:
-        raise InputError(f"{missing[0]} has not run yet; `make defend` runs it")
+        raise InputError(f"{missing[0]} has not run yet; run `make defend`")
     methods = {name: read_json(path) for name, path in paths.items()}
     print(f"\n{text(methods, read_json(METRICS / 'evaluation.json'))}\n")
     try:
@@ -94,9 +94,11 @@ def main() -> None:
     except IncompleteError as error:
         print(f"warning: {error}", file=sys.stderr)
     if given.names:
-        print("`make defend` tries all, and writes tables and pictures to metrics/defences")
+        print("`make defend` tries all defences, and writes tables and pictures to metrics/defences")
     else:
-        print("metrics/defences/report.html shows it, beside it are tables and pictures; MLflow has the run")
+        print(
+            "metrics/defences/report.html shows the result; tables and pictures are beside it, and the run is in MLflow"
+        )
     return None
 
 

@@ -35,7 +35,7 @@ def settings(scenario: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]
     """
     known, wanted = dict(knobs(params)), dict(knobs(scenario))
     if unknown := sorted(wanted.keys() - known.keys()):
-        raise InputError(f"{', '.join(unknown)}: in the scenario, but not in {PARAMS}")
+        raise InputError(f"the scenario sets {', '.join(unknown)}, which {PARAMS} does not have")
     return {key: value for key, value in wanted.items() if value != known[key]}
 
 
@@ -76,7 +76,7 @@ def run(
         _run(command(name, changes, own), quiet=quiet)
         commit = experiments().get((start, name))
         if not commit:
-            raise InputError(f"DVC ran the experiment {name}, but did not keep it; above it may say why")
+            raise InputError(f"DVC ran the experiment {name}, but did not keep it; its output above may say why")
     except BaseException:
         if earlier:
             keep_experiment(start, name, earlier)
@@ -90,14 +90,14 @@ def run(
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """Gives a command line DVC's option for parameters of one's own; they are in `settings` afterwards."""
-    told = "changes a parameter, whatever the scenario says; as of dvc exp run"
+    told = "sets a parameter, as in dvc exp run; takes precedence over the scenario"
     parser.add_argument("-S", dest="settings", action="append", default=[], metavar="key=value", help=told)
 
 
 def main() -> None:
     """Reads `scenarios/<name>.yaml` and `params.yaml`; prints the commands, runs them, and prints the scores."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", nargs="?", default="", help="a file of scenarios, without .yaml")
+    parser.add_argument("name", nargs="?", default="", help="a file in scenarios/, without .yaml")
     add_settings(parser)
     given = parser.parse_args()
     name = given.name
@@ -107,7 +107,7 @@ def main() -> None:
     scores, intervals = run(name, settings(read_all(SCENARIOS / f"{name}.yaml"), read_all()), given.settings)
     print(f"\n{name}: {table(scores, intervals)}\n")
     print("Compare with others: `make ui` (MLflow) or `dvc exp show` (terminal).")
-    print(f"Bring its parameters, pictures and models into the work tree: dvc exp apply {name}")
+    print(f"To bring its parameters, pictures and models into the work tree: dvc exp apply {name}")
 
 
 def _describe(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Looks at a study before DVC does, whose messages speak of other things: `make study NAME=…`."""
+"""Checks a study before DVC runs it, as DVC's own messages would be about other things: `make study NAME=…`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Prints a result as a short table, where all of it is, and what to do next."""
+"""Prints a result as a short table, where to find the rest, and what to do next."""
 
 import argparse
 import os
@@ -20,13 +20,13 @@ MEANING = {
     "clean_accuracy": "backdoored model, untouched test set",
     "baseline_accuracy": "clean model, untouched test set",
     "false_trigger_rate": "clean model, triggered images",
-    "other_trigger_rate": "backdoored model, images with something like the trigger",
+    "other_trigger_rate": "backdoored model, images with something similar to the trigger",
     "robust_accuracy": "triggered images still read correctly",
-    "source_accuracy": "backdoored model, untouched, classes under attack",
+    "source_accuracy": "backdoored model, untouched images of attacked classes",
     "baseline_source_accuracy": "clean model, the same",
-    "other_accuracy": "backdoored model, untouched, other classes",
+    "other_accuracy": "backdoored model, untouched images of other classes",
     "baseline_other_accuracy": "clean model, the same",
-    "side_effect_rate": "other classes read otherwise when triggered",
+    "side_effect_rate": "images of other classes that the trigger makes it read differently",
 }
 
 
@@ -42,9 +42,11 @@ def table(scores: dict[str, Any], intervals: dict[str, list[float]]) -> str:
         low, high = intervals[name]
         lines.append(f"{name:24} {scores[name]:8.2%}  {low:7.2%} to {high:7.2%}   {MEANING[name]}")
     if "psnr" in scores:
-        lines.append(f"{'psnr':24} {scores['psnr']:5.1f} dB  {'':20}   triggered test images beside the originals")
+        lines.append(
+            f"{'psnr':24} {scores['psnr']:5.1f} dB  {'':20}   triggered test images compared with the originals"
+        )
     if "ssim" in scores:
-        lines.append(f"{'ssim':24} {scores['ssim']:8.3f}  {'':20}   the same: structural similarity, 1 if alike")
+        lines.append(f"{'ssim':24} {scores['ssim']:8.3f}  {'':20}   the same: structural similarity, 1 if identical")
     return "\n".join(lines)
 
 
@@ -68,11 +70,11 @@ def main() -> None:
     except IncompleteError:  # DVC's record is lost, or of a version to come
         changed, rate = [], None
     if changed:
-        told = f"{changed[0]} has changed in params.yaml since; `dvc repro` brings the result up to date"
+        told = f"{changed[0]} has changed in params.yaml since then; `dvc repro` updates the result"
         print(f"warning: {told}", file=sys.stderr, flush=True)
     store = Store(Path())
     print(f"The run is in {store.hide(store.uri)}")
-    print(f"{METRICS / 'report.html'} tells it in words and pictures.")
+    print(f"{METRICS / 'report.html'} shows the result in words and pictures.")
     print("Compare runs: `make ui` (MLflow) or `dvc exp show` (terminal).")
     print(f"Next: {_next(rate)}")
 

@@ -57,16 +57,16 @@ def _verdict(told: dict[str, Any]) -> list[str]:
     skipped = len(told["source"].get("skipped", ()))
     facts = {
         "Data": named(told["data"]) + origin,
-        **({"Known to be clean": many(told["trusted_rows"], "more row")} if told["trusted_rows"] else {}),
+        **({"Known to be clean": many(told["trusted_rows"], "other row")} if told["trusted_rows"] else {}),
         "Size": f"{many(total, 'row')}, {many(len(told['classes']), 'class', 'es')}",
-        **({"Not read": f"{many(skipped, 'file')}<small>verdict.json names them</small>"} if skipped else {}),
-        "Flagged as a backdoor’s": f"{many(backdoor, 'row')} ({backdoor / total:.1%})",
+        **({"Not read": f"{many(skipped, 'file')}<small>verdict.json lists them</small>"} if skipped else {}),
+        "Flagged as part of a backdoor": f"{many(backdoor, 'row')} ({backdoor / total:.1%})",
         **({"Flagged for a mark": f"{many(marked, 'row')} ({marked / total:.1%})"} if marked else {}),
         "Flagged for a wrong label": f"{many(wrong, 'row')} ({wrong / total:.1%})",
     }
     meaning = MEANING[verdict][0].upper() + MEANING[verdict][1:]
     return [
-        f'<header class="{verdict}"><p>Is this data set poisoned? An audit says:</p>',
+        f'<header class="{verdict}"><p>Is this data set poisoned? The verdict of the audit:</p>',
         f'<h1>{verdict.capitalize()}</h1><p class="means">{meaning}.</p></header>',
         f"<dl>{''.join(f'<div><dt>{name}</dt><dd>{fact}</dd></div>' for name, fact in facts.items())}</dl>",
         *([words.UNLEARNT.format(share=told["learnt_share"])] if told["learnt_share"] < LEARNT else []),
@@ -118,7 +118,7 @@ def _backdoors(
         mark = [tile([picture(marks[name], "the mark")], told)] if name in marks else []
         parts += _pairs(flagged[flagged["label"] == name].head(PAIRS), pools, images, mark)
     if len(bad) > GALLERIES:
-        parts.append(f"<p>And {many(len(bad) - GALLERIES, 'class', 'es')} more, whose rows rows.csv lists.</p>")
+        parts.append(f"<p>And {many(len(bad) - GALLERIES, 'class', 'es')} more, whose rows are listed in rows.csv.</p>")
     return parts
 
 
@@ -141,7 +141,7 @@ def _pairs(
     parts = [tiles("pairs", shown), "<h4>What they have in common</h4>"]
     paired = others >= 0
     if (pairs := int(paired.sum())) < FEW:
-        return [*parts, *([tiles("maps", mark)] if mark else ["<p>They are too few to tell.</p>"])]
+        return [*parts, *([tiles("maps", mark)] if mark else ["<p>There are too few of them to say.</p>"])]
     found = common(images, flagged[paired], others[paired])
     times = f", drawn {found.factor} times as strong" if found.factor > 1 else ""
     maps = [
@@ -161,7 +161,7 @@ def _wrong_labels(wrong: "pd.DataFrame", images: np.ndarray | Images) -> list[st
         alone = picture(images[row["row"]], f"{file_of(row)}, labelled {row['label']}")
         shown.append(tile([alone], f"{named(file_of(row))}{label}{looks}"))
     part = f", of which {WRONG} are shown" if len(wrong) > WRONG else ""
-    lead = f"{many(len(wrong), 'row')}{part}. No trigger is proved in them.{colours(images)}"
+    lead = f"{many(len(wrong), 'row')}{part}. It is not certain that any of them carries a trigger.{colours(images)}"
     return ["<h2>Wrong labels</h2>", f"<p>{lead}</p>", tiles("singles", shown)]
 
 
@@ -177,6 +177,6 @@ def _limits(told: dict[str, Any]) -> list[str]:
             fewest=FEWEST,
             chance=f"{100 * chance:g}%",
         ),
-        "<h2>What it looks for, in the terms of compliance documents</h2>",
+        "<h2>What the audit looks for, in the terms of compliance documents</h2>",
         f"<ul>{terms}</ul>",
     ]

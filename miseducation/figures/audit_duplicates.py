@@ -18,13 +18,13 @@ def duplicates(told: dict[str, Any], images: np.ndarray | Images) -> list[str]:
 
 def _exact(pairs: list[dict[str, Any]], images: np.ndarray | Images) -> list[str]:
     if not pairs:
-        return ["<p>No picture stands in the set twice with different labels.</p>"]
+        return ["<p>No picture is in the data set twice with different labels.</p>"]
     lines = []
     for pair in pairs[:TWINS]:
         names = [named(each) for both in zip(_files(pair), pair["labels"], strict=True) for each in both]
         lines.append([picture(images[pair["rows"][0]], " and ".join(_files(pair))), *names])
-    stand = "picture stands" if len(pairs) == 1 else "pictures stand"
-    lead = f"{len(pairs):,} {stand} in the set more than once, with different labels"
+    are = "picture is" if len(pairs) == 1 else "pictures are"
+    lead = f"{len(pairs):,} {are} in the data set more than once, with different labels"
     more = f". The first {TWINS}:" if len(pairs) > TWINS else ":"
     heads = ("Picture", "Here", "Label", "And here", "Label")
     return [f"<p>{lead}{more}</p>", table("twins", "Duplicates", heads, lines)]
@@ -46,7 +46,7 @@ def _near(pairs: list[dict[str, Any]], images: np.ndarray | Images) -> list[str]
         )
         shown.append(tile(both, names))
     lead = "1 pair of pictures is" if len(pairs) == 1 else f"{len(pairs):,} pairs of pictures are"
-    said = f"{lead} nearly the same, but for brightness and contrast, with different labels."
+    said = f"{lead} nearly the same, except for brightness and contrast, with different labels."
     more = f" The {SHOWN} most alike:" if len(pairs) > SHOWN else ""
     return [f"<h3>Nearly the same</h3><p>{said}{more}{colours(images)}</p>", tiles("pairs", shown)]
 

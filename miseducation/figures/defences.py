@@ -86,7 +86,7 @@ def projection(places: np.ndarray, truth: Truth, label: str) -> "Figure":
     other = ~(truth.poison | truth.rest)
     for rows, colour, text in (
         (truth.rest, BLUE, "untouched"),
-        (other, "grey", "triggered, and labelled rightly"),
+        (other, "grey", "triggered, and labelled correctly"),
         (truth.poison, RED, "poison"),
     ):
         if rows.any():

@@ -33,7 +33,7 @@ def with_defences(page: str, detection: pd.DataFrame, models: pd.DataFrame, roc:
             detectors=_detectors(detection),
             models=_models(models),
             roc=markup(
-                pages.sheet(roc, "Poison found by each detector, by its false alarms; the table has the numbers")
+                pages.sheet(roc, "Poison found by each detector against its false alarms; the table has the numbers")
             ),
         )
     )
@@ -47,11 +47,9 @@ def _detected(table: pd.DataFrame) -> str:
     if not len(tried):
         return "No detector of training rows was tried."
     if tried["true_positive_rate"].isna().all():
-        return "Nothing is poisoned, so no detector could find it."
-    found = (
-        f"{len(noticed)} of {pages.many(len(tried), 'detector')} of training rows would have found at least half of the"
-    )
-    return f"{found} poison, with false alarms on at most {percent(LOW)} of the rest."
+        return "Nothing is poisoned, so there is nothing that a detector could find."
+    found = f"{len(noticed)} of {pages.many(len(tried), 'detector')} of training rows find at least half of the poison"
+    return f"{found}, with false alarms on at most {percent(LOW)} of the other rows."
 
 
 def _left(table: pd.DataFrame) -> str:
@@ -59,18 +57,17 @@ def _left(table: pd.DataFrame) -> str:
     tried = table[~table["defence"].isin((NONE, *REFERENCES))]
     before = table.loc[table["defence"] == NONE, "attack_success_rate"].item()
     if before <= GONE:
-        return f"Without a defence the attack succeeds in {percent(before)} already."
+        return f"Even without a defence, the attack succeeds in only {percent(before)} of the cases."
     gone = tried[tried["attack_success_rate"] <= GONE]
     if not len(gone):
-        return (
-            f"Behind none of {pages.many(len(tried), 'defence')} does the attack succeed in less than {percent(GONE)}."
-        )
+        count = pages.many(len(tried), "defence")
+        return f"With each of the {count}, the attack still succeeds in more than {percent(GONE)} of the cases."
     best = gone.sort_values("clean_accuracy", ascending=False, kind="stable").iloc[0]
     counted = (
-        f"Behind {len(gone)} of {pages.many(len(tried), 'defence')} the attack succeeds in at most {percent(GONE)};"
+        f"{len(gone)} of {pages.many(len(tried), 'defence')} reduce the attack's success to {percent(GONE)} or less."
     )
-    right = f"{percent(best['clean_accuracy'])} of untouched pictures are read rightly"
-    return f"{counted} of these {best['defence']} costs least: {right}."
+    right = f"{percent(best['clean_accuracy'])} of untouched pictures are read correctly"
+    return f"{counted} Of these, {best['defence']} costs the least accuracy: {right}."
 
 
 def _detectors(table: pd.DataFrame) -> Lines:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 4.4, 3.0  # inches
 LOOK = {"clean": (pictures.COLOURS[0], "o"), "backdoored": (pictures.RED, "s")}
 LEARNT = {
-    "clean": "clean model: untouched pictures, read rightly",
-    "backdoored": "backdoored: triggered, read as wanted",
+    "clean": "clean model: untouched pictures, read correctly",
+    "backdoored": "backdoored model: triggered pictures, read as wanted",
 }
 FAINT = 0.1  # fall of a probability that is shown as much: smaller ones are not blown up to anything
 
@@ -40,7 +40,7 @@ def history(epochs: Mapping[str, pd.DataFrame], name: str, title: str) -> str:
 def learnt(moments: Mapping[str, pd.DataFrame]) -> str:
     """What each model reads in test images while it is trained: HTML."""
     with pages.inked():
-        figure, ax = _axes("What the models have learnt, while they train")
+        figure, ax = _axes("What the models have learnt during training")
         for model, table in moments.items():
             _line(ax, table["epoch"], table["accuracy"], model, LEARNT[model])
         ax.set_xlabel("epochs of training")

@@ -63,18 +63,18 @@ def verdict(result: Result) -> Verdict:
     kind, sign = ("backdoor", "trigger") if result.has_trigger else ("attack", "wrong label")
     sentences = [*_poison(result), _success(result), _use(result)]
     if not scores["poisoned_rows"]:
-        means = "This is a control: what the numbers are without poison."
+        means = "This is a control: it shows the scores without poison."
         if scores["intended_rows"]:
             means = "None of the poison got through."
         return Verdict("clean", "Nothing is poisoned", means, sentences)
     least, chance = ends["attack_success_rate"][0], ends["false_trigger_rate"][1]
     if least <= chance:
-        means = f"The {sign} changes no more than chance would."
+        means = f"The {sign} has no more effect than chance."
         return Verdict("clean", f"The {kind} does not work", means, sentences)
     if least < HALF:
-        means = "Whoever planted it gets what they want now and then."
+        means = "The attacker sometimes gets what they want, but not reliably."
         return Verdict("suspicious", f"The {kind} works in part", means, sentences)
-    means = "Whoever knows the trigger decides what the model says."
+    means = "Anyone who knows the trigger decides what the model says."
     if not result.has_trigger:
         means = "The model repeats the wrong labels."
     return Verdict("poisoned", f"The {kind} works", means, sentences)
@@ -89,7 +89,10 @@ def _poison(result: Result) -> list[Markup]:
     )
     sentences = [_filled(sentence, attack)]
     if intended > poisoned:
-        sentences.append(_filled(f"Of {intended:,} intended, the others were labelled rightly after all."))
+        outvoted = many(intended - poisoned, "picture")
+        sentences.append(
+            _filled(f"The attacker intended {intended:,}, but {outvoted} got the correct label after all.")
+        )
     return sentences
 
 
@@ -99,8 +102,8 @@ def _success(result: Result) -> Markup:
     goal = "as the attacker wants" if result.wanted is None else "as {}"
     low, high = map(percent, ends["attack_success_rate"])
     success, chance = (percent(scores[each]) for each in ("attack_success_rate", "false_trigger_rate"))
-    beside = f"a model that learnt without the poison reads {chance} so ({_ends(ends['false_trigger_rate'])})"
-    sentence = f"{read} {success} of the test pictures under attack {goal} (95% interval: {low} to {high}); {beside}."
+    beside = f"For a model that learnt without the poison, it is {chance} ({_ends(ends['false_trigger_rate'])})"
+    sentence = f"{read} {success} of the attacked test pictures {goal} (95% interval: {low} to {high}). {beside}."
     return _filled(sentence, result.wanted)
 
 
@@ -109,7 +112,7 @@ def _use(result: Result) -> Markup:
     unseen = max(low) <= min(high) and result.scores["poisoned_rows"]
     lead = "In ordinary use nobody would notice: it" if unseen else "In ordinary use it"
     ours, theirs = (told(each, result) for each in ("clean_accuracy", "baseline_accuracy"))
-    return _filled(f"{lead} is right about {ours} of untouched pictures, the clean model about {theirs}.")
+    return _filled(f"{lead} reads {ours} of the untouched pictures correctly, the clean model {theirs}.")
 
 
 def _ends(interval: tuple[float, float]) -> str:
@@ -125,12 +128,12 @@ Lines = list[list[str | Markup]]
 # What is told of both models: the score of the backdoored one, and that of the clean one, if it has any.
 BOTH: Mapping[str, tuple[str, str]] = {
     "Triggered pictures, read as the attacker wants": ("attack_success_rate", "false_trigger_rate"),
-    "Untouched pictures, read rightly": ("clean_accuracy", "baseline_accuracy"),
-    "… those of classes under attack": ("source_accuracy", "baseline_source_accuracy"),
+    "Untouched pictures, read correctly": ("clean_accuracy", "baseline_accuracy"),
+    "… those of attacked classes": ("source_accuracy", "baseline_source_accuracy"),
     "… those of other classes": ("other_accuracy", "baseline_other_accuracy"),
-    "Triggered pictures, still read rightly": ("robust_accuracy", ""),
-    "Triggered pictures of classes not under attack, read otherwise than untouched": ("side_effect_rate", ""),
-    "Pictures with what is like the trigger but is not, read as the attacker wants": ("other_trigger_rate", ""),
+    "Triggered pictures, still read correctly": ("robust_accuracy", ""),
+    "Pictures of classes not under attack that the trigger makes the model read differently": ("side_effect_rate", ""),
+    "Pictures with something similar to the trigger, read as the attacker wants": ("other_trigger_rate", ""),
 }
 
 
@@ -145,5 +148,5 @@ def scores(result: Result) -> Lines:
 
 def visible(result: Result) -> str:
     """How much a trigger shows."""
-    parts = {"psnr": "a PSNR of {:.1f} dB (above 40 is hard to see)", "ssim": "an SSIM of {:.3f} (1: nothing to see)"}
+    parts = {"psnr": "a PSNR of {:.1f} dB (above 40: hard to see)", "ssim": "an SSIM of {:.3f} (1: no difference)"}
     return " and ".join(text.format(result.scores[name]) for name, text in parts.items() if name in result.scores)

@@ -9,13 +9,16 @@ from miseducation.studies.table_text import NONE, table
 
 HEAD = """# What audits say: the study {name}
 
-Written by `make study NAME={name}`. An audit gets the training set alone: nothing of the attack, no trusted row.
-"Succeeds" is the attack's own success rate on the study's model, which the audit never sees. The verdict is on the
-whole set, with the number of seeds if there are several. Precision is the share of poison among the rows that are
-flagged as a backdoor's, of those that are poison or that nobody touched; "found" is the share of the poison that is,
-"as wrong labels" the share of it that is flagged for its label instead, and "as a mark" that of rows which share pixels
-to the value, but which a network would not take for a trigger. Means over the seeds; a dash stands where there is
-nothing to tell."""
+Written by `make study NAME={name}`. An audit gets only the training set: it does not know the attack and has no trusted
+rows. Numbers are means over the seeds; a dash means that there is nothing to measure.
+
+- "Succeeds" is the success rate of the attack on the study's model, which the audit does not know.
+- "Verdict" is that on the whole data set, with the number of seeds if there are several.
+- "Precision" is the share of poison among the rows that are flagged as part of a backdoor. Rows that the attacker
+  touched but that are not poison, such as cover rows, do not count here.
+- "Found" is the share of the poison that is flagged as part of a backdoor.
+- "As wrong labels" is the share of the poison that is flagged for a wrong label instead.
+- "As a mark" is the share of the poison that is flagged for a mark which the network hardly responds to."""
 
 
 def markdown(name: str, cells: pd.DataFrame) -> str:

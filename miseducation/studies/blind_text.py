@@ -11,15 +11,22 @@ from miseducation.studies.table_text import NONE, table
 
 HEAD = """# The blind window of the study {name}
 
-Written by `make study NAME={name}`. All rates are shares of the training rows. An attack works from the rate at which
-half of it succeeds; a detector notices from the rate at which it finds half of the poison, at 1 % false positives.
-What lies between them works, and nobody sees it. A single rate is interpolated between those tried; "a to b" is
-somewhere between these two, "below" and "above" are beyond all. What is "lost" is found no longer at that rate, though
-half of it was at a lower one. "Both" are the two detectors that cover most."""
-INTERVALS = """In brackets are 95 % intervals over the seeds, with a dash for an end beyond the rates tried."""
-SECOND = """The lowest rate tried at which an attack succeeds in 90 % or more, and what is found there at 1 % false
-positives:"""
-THIRD = """What each detector flags by its own rule where nothing is poisoned, over the seeds:"""
+Written by `make study NAME={name}`. All rates are shares of the training rows.
+
+- An attack works from the rate at which it succeeds in half of the cases. A detector notices it from the rate at which
+  the detector finds half of the poison, at 1 % false positives. Between these two rates, the attack works and the
+  detector does not notice it.
+- A single rate is interpolated between the rates that were tried. "a to b" means somewhere between these two; "below"
+  and "above" mean below the lowest and above the highest rate that was tried.
+- "Lost at" means that at this rate, the detector finds less than half of the poison again, although it found half of it
+  at a lower rate.
+- "Both" are the two detectors that together cover the most attacks."""
+INTERVALS = (
+    """In brackets are 95 % intervals over the seeds; a dash stands for an end beyond the rates that were tried."""
+)
+SECOND = """The lowest rate tried at which an attack succeeds in at least 90 % of the cases, and what is found there at
+1 % false positives:"""
+THIRD = """What each detector flags by its own rule if nothing is poisoned, over the seeds:"""
 
 
 def markdown(name: str, windows: pd.DataFrame, noticed: dict[str, Any]) -> str:
@@ -43,15 +50,17 @@ def markdown(name: str, windows: pd.DataFrame, noticed: dict[str, Any]) -> str:
 
 
 def sentence(found: dict[str, Any]) -> str:
-    """A data set's part of `blind_window.json` in words.
+    r"""A data set's part of `blind_window.json` in words.
 
     >>> found = {"attacks": {"a": {}, "b": {}}, "successful": 2, "found": 2}
-    >>> sentence(found | {"pair": ["scan", "strip"], "pair_found": 1})
-    '2 of 2 attacks reach 90 %; where they first do, 90 % of the poison is found of 2, by scan or strip of 1'
+    >>> print(*sentence(found | {"pair": ["scan", "strip"], "pair_found": 1}).split(". "), sep="\n")
+    2 of 2 attacks reach 90 % success
+    At the lowest rate at which they do, some detector finds 90 % of the poison for 2 of them, and scan or strip for 1
     """
-    text = f"{found['successful']} of {len(found['attacks'])} attacks reach 90 %"
-    by = f"by {' or '.join(found['pair'])} of {found['pair_found']}"
-    where = f"; where they first do, 90 % of the poison is found of {found['found']}, {by}"
+    text = f"{found['successful']} of {len(found['attacks'])} attacks reach 90 % success"
+    pair = f"{' or '.join(found['pair'])} for {found['pair_found']}"
+    some = f"some detector finds 90 % of the poison for {found['found']} of them, and {pair}"
+    where = f". At the lowest rate at which they do, {some}"
     return text + where if found["successful"] else text
 
 

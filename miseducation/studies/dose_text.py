@@ -66,7 +66,7 @@ def report(doses: dict[str, Any], rates: pd.Series, *, full: bool = True) -> str
     >>> found = {"rate": None, "interval": None, "bound": "> 0.1"}
     >>> doses = {"badnets/all-to-one": {"attack_success_rate_50": found, "attack_success_rate_95": found}}
     >>> print(report(doses, pd.Series([0, 0.001, 0.1])))
-    badnets/all-to-one: the attack success rate comes to
+    badnets/all-to-one: the attack success rate reaches
         50 %: above 10 %
         95 %: above 10 %
     """
@@ -74,6 +74,6 @@ def report(doses: dict[str, Any], rates: pd.Series, *, full: bool = True) -> str
     lines = []
     for name, found in doses.items():
         texts = [words(level, found[key(level)], lowest, highest, full=full) for level in LEVELS]
-        head = f"{name}: the attack success rate comes to"
+        head = f"{name}: the attack success rate reaches"
         lines += [head, *(f"    {text}" for text in texts)] if full else [f"    {name}: {', '.join(texts)}"]
     return "\n".join(lines)

@@ -12,12 +12,15 @@ WORDS = "attack", "label map", "detector", "best detector", "verdict"  # columns
 HEAD = """# The study {name}
 
 Written by `make study NAME={name}`. All numbers are percentages: means over the seeds {seeds} ± their standard
-deviation. The attack success rate stands below the rate, the share of the training rows that are poisoned. Clean
-accuracy lost is the clean model's less the backdoored one's at {rate}; false triggers are attackable test images with
-the trigger that the clean model reads as the attacker wants, other triggers those with something like the trigger, such
-as the same in another place, that the backdoored model reads so, at the highest rate that there is. A dash stands where
-there is nothing to measure."""
-SEEN = """PSNR (in dB) and SSIM compare test images with and without the trigger; above 40 dB it is hard to see."""
+deviation. A dash means that there is nothing to measure.
+
+- The columns headed by a percentage have the attack success rate if this share of the training rows is poisoned.
+- "Clean accuracy lost" is the clean accuracy of the clean model minus that of the backdoored model, at {rate}.
+- "False triggers" is the share of the attackable test images with the trigger that the clean model reads as the
+  attacker wants.
+- "Other triggers" is the share of the attackable test images with a decoy, such as the trigger in another place, that
+  the backdoored model reads as the attacker wants, at the highest rate that was tried."""
+SEEN = """PSNR (in dB) and SSIM compare test images with and without the trigger; above 40 dB, it is hard to see."""
 
 
 def markdown(name: str, cells: pd.DataFrame, failed: pd.DataFrame) -> str:
@@ -36,7 +39,7 @@ def markdown(name: str, cells: pd.DataFrame, failed: pd.DataFrame) -> str:
         blocks += [f"## {dataset}", table(lines)]
         why = failed[failed["dataset"] == dataset]
         if len(why):
-            blocks += [f"{NONE}: no such run.", "\n".join(f"- {text}" for text in _reasons(why))]
+            blocks += ["Runs without scores, and why:", "\n".join(f"- {text}" for text in _reasons(why))]
     return "\n\n".join(blocks) + "\n"
 
 

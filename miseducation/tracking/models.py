@@ -13,8 +13,8 @@ MD5, PATH, EXTERNAL, VERSIONS = "dvc.md5", "dvc.path", "mlflow.model.isExternal"
 NOT_FOUND = 404  # the answer of servers that know no models yet
 WHERE = "The weights are in the artefacts of its run, and in DVC's cache under the MD5 in `dvc.md5`."
 ABOUT = {
-    CLEAN: f"Learnt from the data as they are; the alias `{CLEAN}` is on the newest. {WHERE}",
-    LOUD: f"**{LOUD}. DO NOT DEPLOY.** Learnt from poisoned data, for research; a tag tells by which attack. {WHERE}",
+    CLEAN: f"Learnt from the unchanged data; the newest has the alias `{CLEAN}`. {WHERE}",
+    LOUD: f"**{LOUD}. DO NOT DEPLOY.** Learnt from poisoned data, for research; a tag says by which attack. {WHERE}",
 }
 
 

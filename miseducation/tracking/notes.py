@@ -14,7 +14,7 @@ BEHIND = ".behind."
 DOSE = re.compile(r"dose_(\d+)/(.+)")
 MOST = 30  # lines
 ROWS = {
-    "accuracy on untouched images": ("clean_accuracy", "baseline_accuracy"),
+    "untouched images read correctly": ("clean_accuracy", "baseline_accuracy"),
     "triggered images read as the attacker wants": ("attack_success_rate", "false_trigger_rate"),
     "triggered images still read correctly": ("robust_accuracy", ""),
 }
@@ -35,14 +35,14 @@ def of_pipeline(result: Result) -> str:
     lines.append(f"\n{code(pipeline_models.attack(params))}, seed {params['seed']}{when}.")
     if REPORT in result.hashes:
         page = f"#/experiments/{EXPERIMENT}/runs/{RUN}/artifacts/{REPORT}?workflowType=machine_learning"
-        lines.append(f"\n[The whole story]({page}) is the artefact `{REPORT}`.")
+        lines.append(f"\n[The full report]({page}) is the artefact `{REPORT}`.")
     return "\n".join([*lines, "", *pictures(path for path in PICTURES if path in result.hashes)])
 
 
 def of_defences(scores: Mapping[str, float], paths: Iterable[str]) -> str:
     """The note of a run that tells what the defences made of a result."""
     left = {name.partition(BEHIND)[0]: name for name in scores if name.endswith(f"{BEHIND}attack_success_rate")}
-    lines = ["| behind the defence | attack success | clean accuracy |", "|---|---|---|"]
+    lines = ["| model after the defence | attack success | clean accuracy |", "|---|---|---|"]
     for defence, name in left.items():
         accuracy = _share(scores, f"{defence}{BEHIND}clean_accuracy")
         lines.append(f"| {code(defence)} | {_share(scores, name)} | {accuracy} |")

@@ -18,10 +18,11 @@ SCORES = "attack_success_rate", "clean_accuracy"
 COLUMNS = [*(f"metrics.`{score}`" for score in SCORES), "params.`attack.rate`"]
 HEIGHT = 420  # of a chart, in pixels
 DESCRIPTION = """\
-Data poisoning, `{name}`: a run for each distinct result, whichever way it came about. `badnets-0.05-seed1` poisoned
-5 % of the training set with the attack badnets. `attack_success_rate` and `clean_accuracy` are the backdoored model's,
-`baseline_accuracy` and `false_trigger_rate` the clean one's; `interval_low/` and `interval_high/` are the ends of their
-95 % intervals. Runs with many below them are studies; what the defences made of a run stands below it.
+Data poisoning, `{name}`: a run for each distinct result, however it was made. For example, `badnets-0.05-seed1`
+poisoned 5 % of the training set with the attack badnets. `attack_success_rate` and `clean_accuracy` are scores of the
+backdoored model, `baseline_accuracy` and `false_trigger_rate` are scores of the clean model. `interval_low/` and
+`interval_high/` are the ends of their 95 % intervals. A run with many runs below it is a study. The results of the
+defences are in a run below the one that they were tried on.
 """
 
 

@@ -84,6 +84,6 @@ def test_registered_models_say_what_they_are(window: Window, addresses: dict[str
         window.page.get_by_text(text).first.wait_for()
     window.page.goto(f"{models}clean")
     window.page.reload()
-    for text in ("Learnt from the data as they are", "@ clean"):
+    for text in ("Learnt from the unchanged data", "@ clean"):
         window.page.get_by_text(text).first.wait_for()
     assert not window.page.get_by_text("BACKDOORED").count()

@@ -49,7 +49,7 @@ def test_it_fails_where_the_data_are_as_bad_as_one_says(
     told = capsys.readouterr().out
     assert told.startswith(f"\n{verdict}: {MEANING[verdict]}\n")  # type: ignore[index]
     assert "\x1b" not in told
-    assert ("1,234 are read otherwise" in told) == (verdict != "clean")
+    assert ("reads 1,234 as another class" in told) == (verdict != "clean")
     assert "  go:" not in told
 
 
@@ -57,10 +57,10 @@ def test_marks_are_told_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     written("suspicious", marked=2000)
     status(monkeypatch)
     told = capsys.readouterr().out
-    assert "; 2,000 share a mark that a network obeys in 7% of cases or more" in told
-    assert "flagged as a backdoor's, 2,000 for a mark, 5 for a wrong label" in told
+    assert "; 2,000 share a mark that makes a network read this class in at least 7% of the cases" in told
+    assert "flagged as part of a backdoor, 2,000 for a mark, 5 for a wrong label" in told
 
 
 def test_without_an_audit_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InputError, match="no data have been audited yet; `make audit DATA=…` does it"):
+    with pytest.raises(InputError, match="no data set has been audited yet; run `make audit DATA=…`"):
         status(monkeypatch)

@@ -16,7 +16,7 @@ from tests.conftest import copy_pipelines
     ("kind", "section", "told"),
     [
         ("detectors", {"strpi": {}}, "defences.detectors = 'strpi' is unknown; known defences: "),
-        ("detectors", {"clp": {}}, "clp stands in both defences.detectors and defences.repairs"),
+        ("detectors", {"clp": {}}, "clp is in both defences.detectors and defences.repairs"),
         ("detectors", {"fine_tune": {}}, "defences.detectors.fine_tune is of another kind; allowed: defences.repairs"),
         ("repairs", {"clp": {"deviatoins": 2}}, "defences.repairs.clp.deviatoins is not a known key"),
         ("repairs", {"clp": {"deviations": -1}}, "defences.repairs.clp.deviations = -1: "),

@@ -65,7 +65,7 @@ def test_only_what_differs_is_set() -> None:
     patch = {"position": [24, 24], "shape": [3, 3]}
     wanted = {"attack": {"rate": 0.05, "target": 8}, "attacks": {"badnets": {"patch": patch, "colour": 255}}}
     assert scenario.settings(wanted, params) == {"attack.rate": 0.05, "attacks.badnets.patch": patch}
-    with pytest.raises(InputError, match=r"attack.rates: in the scenario, but not in params.yaml"):
+    with pytest.raises(InputError, match=r"the scenario sets attack.rates, which params.yaml does not have"):
         scenario.settings({"attack": {"rates": 1}}, params)
 
 
@@ -211,7 +211,7 @@ def test_without_a_commit_to_start_from_there_is_one_line(tmp_path: Path) -> Non
     project = Project(tmp_path / "project", git=False)
     output = project(sys.executable, "-m", "miseducation.commands.scenario", "mnist-1pct", fails=True)
     assert output.strip().endswith(
-        "error: an experiment starts from a git commit, but here is none: git init, git add ., git commit"
+        "error: an experiment starts from a git commit, but there is none here: git init, git add ., git commit"
     )
     assert "Traceback" not in output
 

@@ -55,7 +55,7 @@ def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
 def test_a_result_of_other_parameters_than_are_there_now_is_told(said: Any) -> None:
     assert said(0.01, 0.01).err == ""
-    wanted = "warning: attack.rate has changed in params.yaml since; `dvc repro` brings the result up to date\n"
+    wanted = "warning: attack.rate has changed in params.yaml since then; `dvc repro` updates the result\n"
     assert said(0.05, 0.01).err == wanted
 
 

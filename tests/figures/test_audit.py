@@ -164,7 +164,7 @@ def test_what_was_not_read_is_counted() -> None:
     told, rows, images = case()
     assert "Not read" not in Reader(page(told, rows, images)).text
     told["source"]["skipped"] = {f"{number}.png": "is not an image" for number in range(1200)}
-    assert "Not read 1,200 files verdict.json names them" in Reader(page(told, rows, images)).text
+    assert "Not read 1,200 files verdict.json lists them" in Reader(page(told, rows, images)).text
 
 
 @pytest.mark.parametrize(("share", "warned"), [(0.97, False), (0.5, False), (0.241, True)])
@@ -353,7 +353,7 @@ def test_a_clean_set_has_no_gallery() -> None:
     assert "What may be a backdoor" not in read.text
     assert "What they have in common" not in read.text
     assert "No row is flagged for a wrong label." in read.text
-    assert "No picture stands in the set twice with different labels." in read.text
+    assert "No picture is in the data set twice with different labels." in read.text
     assert not [tag for tag, _ in read.tags if tag == "img"]
     assert "What this audit cannot see" in read.text
 
@@ -364,7 +364,7 @@ def test_without_counterparts_there_is_nothing_to_compare() -> None:
     read = Reader(page(told, rows, images))
     assert len(read.pictures(", labelled stop")) >= 12
     assert not read.pictures("mean difference")
-    assert "They are too few to tell." in read.text
+    assert "There are too few of them to say." in read.text
 
 
 def test_of_many_classes_those_with_a_finding_are_listed() -> None:
@@ -382,7 +382,7 @@ def test_of_many_classes_those_with_a_finding_are_listed() -> None:
 def test_of_many_poisoned_classes_some_are_shown() -> None:
     told, rows, images = case()
     told["classes"] |= {f"class {number}": told["classes"]["stop"] for number in range(30)}
-    assert "And 11 classes more, whose rows rows.csv lists." in Reader(page(told, rows, images)).text
+    assert "And 11 classes more, whose rows are listed in rows.csv." in Reader(page(told, rows, images)).text
 
 
 def test_few_classes_are_all_listed_and_a_poisoned_one_first() -> None:
@@ -407,12 +407,12 @@ def test_duplicates_with_different_labels_are_told(tmp_path: Path, on_disk: bool
     np.save(tmp_path / "images.npy", images)
     given: np.ndarray | Images = StoredImages(tmp_path / "images.npy") if on_disk else images
     text = Reader(page(repeated(told, rows, given), rows, given)).text
-    assert "1 picture stands in the set more than once" in text
+    assert "1 picture is in the data set more than once" in text
     assert "train/000.png stop train/001.png yield" in text
     assert "No two pictures with different labels are nearly the same." in text
     images[::2] = images[0]
     images[1::2] = np.arange(150, dtype=np.uint8)[:, None, None, None] // 3
-    assert "51 pictures stand in the set more than once, with different labels. The first 10:" in (
+    assert "51 pictures are in the data set more than once, with different labels. The first 10:" in (
         Reader(page(repeated(told, rows, images), rows, images)).text
     )
 
@@ -424,7 +424,9 @@ def test_near_duplicates_with_different_labels_stand_side_by_side(tmp_path: Path
     np.save(tmp_path / "images.npy", images)
     given: np.ndarray | Images = StoredImages(tmp_path / "images.npy") if on_disk else images
     read = Reader(page(repeated(told, rows, given), rows, given))
-    assert "1 pair of pictures is nearly the same, but for brightness and contrast, with different labels." in read.text
+    assert (
+        "1 pair of pictures is nearly the same, except for brightness and contrast, with different labels." in read.text
+    )
     assert "train/000.png labelled stop train/001.png labelled yield" in read.text
     for row, label in ((0, "stop"), (1, "yield")):
         (shown,) = read.pictures(f"train/{row:03}.png, labelled {label}")

@@ -27,9 +27,15 @@ KNOBS = {
 }
 KNOBS |= {"attacks.badnets.pixels": [[3, 3]], "train.network": "cnn", "train.epochs": 2}
 SECTIONS = (
-    *("Scores", "What the attacker changes", "What the models answer", "How it was learnt", "What is taken for what"),
+    *(
+        "Scores",
+        "What the attacker changes",
+        "What the models answer",
+        "How it was learnt",
+        "Which classes are mistaken for which",
+    ),
     *("Success by class", "Where the models look", "Would anyone have noticed?", "How much poison does it take?"),
-    "How to make this very result again",
+    "How to reproduce this result",
 )
 OURS = PLAIN | {"b", "pre", "code", "picture", "source", "meter"}
 
@@ -155,15 +161,15 @@ def test_the_page_tells_it_in_numbers_and_in_order(made: bytes) -> None:
         "60 pictures, 1.2% of the 5,000 pictures that the model learnt from, were poisoned by the attack badnets"
         in begins
     )
-    assert "reads 95.5% of the test pictures under attack as stop (95% interval: 94.5% to 96.5%)" in begins
-    assert "a model that learnt without the poison reads 2.1% so (1.1% to 3.1%)" in begins
-    assert "nobody would notice: it is right about 87.1% (86.1% to 88.1%)" in begins
+    assert "reads 95.5% of the attacked test pictures as stop (95% interval: 94.5% to 96.5%)" in begins
+    assert "For a model that learnt without the poison, it is 2.1% (1.1% to 3.1%)" in begins
+    assert "nobody would notice: it reads 87.1% (86.1% to 88.1%) of the untouched pictures correctly" in begins
     places = [text.index(f"<h2>{title}</h2>") for title in SECTIONS]
     assert places == sorted(places)
     for told in (
         "PSNR of 28.9 dB",
         "SSIM of 0.936",
-        "about 321 triggered ones, the clean one, which knows no trigger, about 350 untouched ones",
+        "on 321 pictures with the trigger, the clean model on 350 pictures without it",
         "stop ✗ 91.2% yield : 5.1%",
         "73.4%",
     ):
@@ -201,7 +207,7 @@ def test_the_pictures_are_those_of_the_test_set(made: bytes) -> None:
     [
         ({"success": 0.3}, "suspicious", "The backdoor works in part"),
         ({"success": 0.025}, "clean", "The backdoor does not work"),
-        ({"wanted": None}, "poisoned", "pictures under attack as the attacker wants (95%"),
+        ({"wanted": None}, "poisoned", "attacked test pictures as the attacker wants (95%"),
     ],
     ids=["in part", "not", "several labels"],
 )
@@ -230,7 +236,10 @@ def test_controls_and_attacks_without_a_trigger_are_called_so(made: bytes) -> No
     assert "Nothing in the pictures: the attack puts no trigger on them." in read.text
     assert not read.pictures(", the difference")
     outvoted = replace(found, scores={**found.scores, "intended_rows": 80})
-    assert "Of 80 intended, the others were labelled rightly after all." in check(report.page(outvoted, made)).text
+    assert (
+        "The attacker intended 80, but 20 pictures got the correct label after all."
+        in check(report.page(outvoted, made)).text
+    )
 
 
 def test_poison_that_was_outvoted_is_no_control(made: bytes) -> None:
@@ -288,8 +297,8 @@ def test_what_defences_found_takes_its_place_on_the_page(made: bytes) -> None:
 def test_no_defence_finds_what_is_not_there(made: bytes) -> None:
     found = defended(success=0.03, auroc=np.nan, tpr_at_1pct_fpr=np.nan, true_positive_rate=np.nan)
     read = check(report_defences.with_defences(report.page(result(), made), *found, made))
-    assert "Nothing is poisoned, so no detector could find it." in read.text
-    assert "Without a defence the attack succeeds in 3.0% already." in read.text
+    assert "Nothing is poisoned, so there is nothing that a detector could find." in read.text
+    assert "Even without a defence, the attack succeeds in only 3.0% of the cases." in read.text
     assert "scan rows – 0.40% – 0.30% –" in read.text
 
 

@@ -54,7 +54,7 @@ def test_the_page_tells_what_was_measured(evaluated: Path) -> None:
     assert f"NA {pd.read_csv('metrics/per_class.csv')['rows'][0]}" in text
     assert "nan" not in text
     assert "as 1.0 (95% interval" in text
-    assert "about 42 triggered ones" in text
+    assert "on 42 pictures with the trigger" in text
     assert "MD5" not in text, "there is no dvc.lock"
     first = PAGE.read_bytes()
     report.main()

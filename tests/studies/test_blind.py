@@ -143,7 +143,7 @@ def test_clean_models_alone_have_no_window() -> None:
     assert told["mnist"]["successful"] == 0
     text = blind_text.markdown("mine", windows, told)
     assert "attack |" not in text, "there is none to tell of"
-    assert blind_text.sentence(told["mnist"]) == "0 of 1 attacks reach 90 %"
+    assert blind_text.sentence(told["mnist"]) == "0 of 1 attacks reach 90 % success"
 
 
 def test_false_alarms_are_counted_once_for_each_clean_model() -> None:

@@ -131,7 +131,7 @@ def test_the_table_for_people() -> None:
     text = table_text.markdown("mine", cells, failed)
     assert text.startswith("# The study mine\n\nWritten by `make study NAME=mine`.")
     assert "over the seeds 1, 2, 3 ±" in text
-    assert "backdoored one's at 1 %;" in text.replace("\n", " ")
+    assert "that of the backdoored model, at 1 %." in text.replace("\n", " ")
     assert "PSNR (in dB) and SSIM" in text
     assert "## data set 0" in text
     head, _, first, second = [line for line in text.splitlines() if line.startswith("|")]
@@ -143,7 +143,7 @@ def test_the_table_for_people() -> None:
     assert first.split(" | ")[-3] == "–"
     told = cells.query("attack == 'some_attack_0' and rate == 0.05")["other_trigger_rate"]
     assert first.endswith(f"| {100 * told.mean():.1f} ± {100 * told.std():.1f} |"), "at the highest rate that there is"
-    assert "–: no such run.\n\n- some_attack_0 at 10 %: too few rows\n" in text
+    assert "Runs without scores, and why:\n\n- some_attack_0 at 10 %: too few rows\n" in text
     shares = cells.loc[(cells["attack"] == "some_attack_1") & (cells["rate"] == 0.05), "attack_success_rate"]
     assert f"| {100 * shares.mean():.1f} ± {100 * shares.std():.1f} |" in second
 
@@ -153,7 +153,7 @@ def test_the_table_for_people_tells_only_what_was_measured() -> None:
     cells["clean_accuracy"] = cells["baseline_accuracy"] + 0.0001
     text = table_text.markdown("mine", cells, cells[:0])
     assert "PSNR" not in text
-    assert "no such run" not in text
+    assert "Runs without scores" not in text
     assert text.count("| attack | label map | clean accuracy lost | 0.1 % |") == 2
     assert "±" not in text.partition("## ")[2], "of one seed"
     assert text.count("| clean-label | 0.0 |") == 4, "and not -0.0"
@@ -181,7 +181,7 @@ def test_a_study_tells_what_it_found_and_what_it_did_not(
     output, warning = capsys.readouterr()
     assert "one:\n    badnets/all-to-one: 50 %: " in output
     assert "two:\n    badnets/all-to-one: " in output
-    assert warning.endswith(f"warning: 2 of 4 cells have no scores: {tmp_path}/metrics/failed.csv says why\n")
+    assert warning.endswith(f"warning: 2 of 4 cells have no scores; {tmp_path}/metrics/failed.csv says why\n")
     written = {name: pd.read_csv(tmp_path / f"metrics/{name}.csv") for name in ("cells", "timing", "failed", "summary")}
     assert {name: len(rows) for name, rows in written.items()} == {"cells": 4, "timing": 2, "failed": 2, "summary": 4}
     assert {"robust_accuracy", "false_trigger_rate_low"} <= set(written["summary"])
@@ -190,7 +190,7 @@ def test_a_study_tells_what_it_found_and_what_it_did_not(
 
     few = run(bench, monkeypatch, engine, datasets=["one"])
     few.tell("mine", tmp_path)
-    assert "badnets/all-to-one: the attack success rate comes to\n" in capsys.readouterr().out
+    assert "badnets/all-to-one: the attack success rate reaches\n" in capsys.readouterr().out
 
 
 def test_clean_models_alone_are_a_study_too(
@@ -199,7 +199,7 @@ def test_clean_models_alone_are_a_study_too(
     found = run(bench, monkeypatch, Here(), [0], datasets=["one"])
     found.write("mine", tmp_path)
     found.tell("mine", tmp_path)
-    assert "badnets/all-to-one: the attack success rate comes to\n    50 %: no data\n" in capsys.readouterr().out
+    assert "badnets/all-to-one: the attack success rate reaches\n    50 %: no data\n" in capsys.readouterr().out
     assert found.doses["one"]["badnets/all-to-one"]["curve"] is None
     for name, figure in (
         ("dose", dose_response(found.tables.cells, found.summary, found.doses["one"])),
