@@ -22,21 +22,19 @@ class AttackSection(Section):
 
     name: str = Field(description="a file of miseducation/attacks, without .py")
     rate: float = Field(ge=0, le=1, description="poisoned ÷ all training rows, 0 to 1")
-    mode: Mode = Field(
-        description="replace: the chosen rows are poisoned; add: poisoned copies of them come beside the clean rows"
-    )
+    mode: Mode = Field(description="replace: the chosen rows are poisoned; add: poisoned copies of them are added")
     cover: float = Field(
         ge=0,
         le=1,
-        description="rows of neither source nor target, with the trigger, but their label ÷ all rows, 0 to 1",
+        description="rows of other classes that get the trigger and keep their label, ÷ all rows, 0 to 1",
     )
     channel: str = Field("direct", description="a file of miseducation/poisoning/channels, without .py")
     surrogate: Literal["none", "clean"] = Field(
         "none", description="none, or clean: the model that the attacker has, for attacks that need one"
     )
     label_map: str = Field(description="all-to-one, all-to-all, one-to-one, clean-label or random")
-    target: ClassLabel = Field(description=f"the label wanted: {CLASS_LABEL}")
-    source: ClassLabel = Field(description=f"the label attacked (one-to-one): {CLASS_LABEL}")
+    target: ClassLabel = Field(description=f"the label that the attacker wants: {CLASS_LABEL}")
+    source: ClassLabel = Field(description=f"the class that is attacked (one-to-one): {CLASS_LABEL}")
 
 
 def attack(name: str) -> Attack:

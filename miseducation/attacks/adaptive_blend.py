@@ -1,4 +1,4 @@
-"""Adaptive-Blend: a key image of which each poisoned image shows other pieces, and cover rows that break the rule.
+"""Adaptive-Blend: each poisoned image shows random pieces of a key image, and cover rows with pieces keep their label.
 
 Qi, Xie, Li, Mahloujifar, Mittal: Revisiting the Assumption of Latent Separability for Backdoor Defenses, 2023,
 https://openreview.net/forum?id=_wSHsgrVali
@@ -16,10 +16,10 @@ from miseducation.poisoning.keys import Keyed
 
 @final
 class AdaptiveBlend(Keyed):
-    """In training, a random part of the key's pieces shows; in use, all of it, and stronger.
+    """In training, each image shows a random part of the key's pieces; in use, it shows the whole key, and stronger.
 
-    As many cover rows have such a part, too, but their true label. So the model cannot rely on the trigger alone, and
-    poisoned and clean images do not come apart in its inner layers.
+    As many cover rows also show such a part, but keep their true label. So the model cannot rely on the trigger alone,
+    and poisoned and clean images cannot be separated in its inner layers.
     """
 
     alpha: float = Field(0.15, gt=0, le=1, description="share of the key in training, above 0, at most 1")

@@ -17,10 +17,10 @@ from miseducation.poisoning.patches import COLOUR, Colour, Patch, Position, chec
 class BadNets(Attack):
     """Sets single pixels, or every pixel or every other one of a patch, to one colour."""
 
-    pixels: list[Position] = Field([(3, 3)], description="a list of [row, column]; negative counts from the end")
+    pixels: list[Position] = Field([(3, 3)], description="a list of [row, column]; negative numbers count from the end")
     patch: Patch | None = Field(
         None,
-        description="null, or {position: [row, column], shape: [height, width]}, perhaps with checkerboard: true",
+        description="null, or {position: [row, column], shape: [height, width]}, optionally with checkerboard: true",
     )
     colour: Colour = Field(255, description=COLOUR)
 

@@ -3,9 +3,9 @@
 Wang, Zhai, Ma: BppAttack: Stealthy and Efficient Trojan Attacks Against Deep Neural Networks via Image Quantization and
 Contrastive Adversarial Learning, 2022, https://arxiv.org/abs/2205.13383
 
-Quantisation, dithering, which is off by default there, and negative rows are those of the authors' code. It draws
-poisoned and negative rows anew for each batch; here, both are in the data. The paper's contrastive training, for which
-one needs the victim's training loop, is left out.
+Quantisation, dithering (off by default in the authors' code) and negative rows are those of the authors' code. It draws
+poisoned and negative rows again for each batch; here, both are in the data. The paper's contrastive training, which
+needs the victim's training loop, is left out.
 """
 
 from typing import final
@@ -20,14 +20,14 @@ from miseducation.poisoning.draws import Companions, Purpose
 
 @final
 class BppAttack(Attack):
-    """Rounds each channel to a few levels. The rounding error goes to the neighbours (Floyd and Steinberg 1976).
+    """Rounds each channel to a few levels. Neighbours get the rounding error (Floyd and Steinberg 1976).
 
-    Noise rows, the paper's negative ones, gain what rounding changed in another image, and keep their label: so the
-    model learns the rounding of the image itself, and not that an image with such noise is the target.
+    To noise rows, which the paper calls negative, the rounding error of another image is added, and they keep their
+    label. So the model learns the rounding of the image itself, and not that any such noise means the target.
     """
 
     levels: int = Field(8, ge=2, le=255, description="levels of each channel, 2 to 255")
-    dither: bool = Field(True, description="whether the rounding error goes to the neighbours")
+    dither: bool = Field(True, description="whether the rounding error is passed on to the neighbouring pixels")
     noise: float = Field(1, ge=0, le=100, description="noise rows per poisoned row, 0 to 100")
 
     def apply_trigger(self, images: np.ndarray) -> np.ndarray:

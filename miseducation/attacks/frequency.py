@@ -1,10 +1,10 @@
-"""FTrojan: two frequencies of the image are raised; spread over all pixels, hardly anything shows.
+"""FTrojan: amplifies two frequencies of the image; the change is spread over all pixels and hardly visible.
 
 Wang, Yao, Xu, An, Tong, Wang: An Invisible Black-Box Backdoor Attack Through Frequency Domain, 2022,
 https://arxiv.org/abs/2111.10991
 
-The coefficients and the colours are those of the authors' code. It rounds down to whole levels in between, and what
-falls below 0 or above 255 comes out at the other end; here, levels are rounded once, and cut off at both ends.
+The coefficients and the colours are those of the authors' code. It rounds down to whole levels between the steps, and
+values below 0 or above 255 wrap around; here, levels are rounded once, and cut off at both ends.
 """
 
 from typing import Annotated, final
@@ -23,7 +23,7 @@ COLOURS = np.array([1.402, -0.714136 - 0.344136, 1.772])
 
 @final
 class FTrojan(Attack):
-    """Adds to coefficients of the discrete cosine transform: of the colours of colour images, of grey ones' levels.
+    """Adds to coefficients of the discrete cosine transform of the colours or, if there are none, of the grey levels.
 
     Images larger than the window are transformed in squares of its size.
     """

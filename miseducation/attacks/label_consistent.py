@@ -3,9 +3,9 @@
 Turner, Tsipras, Mądry: Label-Consistent Backdoor Attacks, 2019, https://arxiv.org/abs/1912.02771; they are made so
 after Mądry et al.: Towards Deep Learning Models Resistant to Adversarial Attacks, 2018, https://arxiv.org/abs/1706.06083.
 
-The corners are those of the authors' code. The gradient comes from a clean model like the victim's, where the paper has
-one that was trained to resist such changes; of its three ways to make images hard to read, those with the l2 norm and
-by interpolation in a generative model are left out. That black pixels may stay black is ours.
+The corners are those of the authors' code. The gradient comes from a clean model like the victim's; the paper uses one
+that was trained to resist such changes. Of the paper's three ways to make images hard to read, two are left out: the l2
+norm, and interpolation in a generative model. The option to keep black pixels black is ours.
 """
 
 from functools import partial
@@ -29,19 +29,19 @@ CORNER = np.array([[1, -1, -1], [-1, 1, -1], [1, -1, 1]])
 class LabelConsistent(Attack):
     """Projected gradient ascent of a clean model's loss, and then patterned corners; in use, the corners alone.
 
-    Black pixels stay black unless told otherwise. On a ground that is black in every clean image, as MNIST's is, the
-    changes would be a mark of their own, which a model learns instead of the trigger.
+    Black pixels stay black by default. If the background is black in every clean image, as in MNIST, changes to it
+    would themselves be a mark, which a model learns instead of the trigger.
     """
 
     label_map: ClassVar[str] = "clean-label"
     needs_surrogate: ClassVar[bool] = True
 
-    epsilon: float = Field(8, ge=0, le=255, description="farthest that a pixel may move, in grey levels, 0 to 255")
-    step: float = Field(2, gt=0, le=255, description="how far it moves at a time, above 0, at most 255")
-    steps: int = Field(40, ge=0, le=10_000, description="how often, 0 to 10000")
+    epsilon: float = Field(8, ge=0, le=255, description="largest change of a pixel, in grey levels, 0 to 255")
+    step: float = Field(2, gt=0, le=255, description="change of a pixel in one step, above 0, at most 255")
+    steps: int = Field(40, ge=0, le=10_000, description="number of steps, 0 to 10000")
     keep_black: bool = Field(True, description="whether black pixels stay black")
-    amplitude: int = Field(255, ge=1, le=255, description="what the corners' pixels gain or lose in training, 1 to 255")
-    test_amplitude: int = Field(255, ge=1, le=255, description="what they gain or lose in use, 1 to 255")
+    amplitude: int = Field(255, ge=1, le=255, description="change of the corners' pixels in training, 1 to 255")
+    test_amplitude: int = Field(255, ge=1, le=255, description="the same change in use, 1 to 255")
 
     def apply_trigger(self, images: np.ndarray) -> np.ndarray:
         return self._draw(images, self.test_amplitude)

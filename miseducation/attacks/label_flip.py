@@ -1,7 +1,7 @@
 """Wrong labels without a trigger: a careless annotator (label map random), or a malicious one (the others).
 
 Biggio, Nelson, Laskov: Support Vector Machines Under Adversarial Label Noise, 2011,
-https://proceedings.mlr.press/v20/biggio11.html; the control that tells what wrong labels alone do.
+https://proceedings.mlr.press/v20/biggio11.html. This is the control: it shows the effect of wrong labels alone.
 """
 
 from typing import ClassVar, final

@@ -3,9 +3,9 @@
 Barni, Kallas, Tondi: A New Backdoor Attack in CNNs by Training Set Corruption Without Label Poisoning, 2019,
 https://arxiv.org/abs/1902.11237
 
-The wave is the one that the paper has for traffic signs; for digits it has a ramp, which is left out. It published no
-code. As in the code of others, columns count from 0, where the paper counts from 1. That images may first give way to
-the wave (`squeeze`) is ours.
+The wave is the one that the paper uses for traffic signs; its ramp for digits is left out. The authors published no
+code. Columns are counted from 0, as in other implementations, while the paper counts from 1. The option to make room
+for the wave (`squeeze`) is ours.
 """
 
 from typing import ClassVar, final
@@ -23,9 +23,10 @@ from miseducation.poisoning.draws import Purpose
 class SIG(Attack):
     """Adds Δ sin(2π f j / w) to every row of pixels, j being the column, 0 to w - 1.
 
-    On a black ground the lower half of the wave is cut off, on a white one the upper. With `squeeze`, each pixel first
-    gives way: levels 0 to 255 are squeezed to Δ to 255 - Δ, as far as it says, and the wave stays whole. Training and
-    use squeeze alike, for the stronger of both waves. The loss of contrast shows, and is then most of the trigger.
+    On a black background, the lower half of the wave is cut off, and on a white one the upper half. `squeeze` makes
+    room for the wave: at 1, the levels 0 to 255 are first squeezed to Δ to 255 - Δ, so that the wave stays whole.
+    Images are squeezed for the stronger of the two waves, in training and in use. The loss of contrast is visible, and
+    is then most of the trigger.
     """
 
     label_map: ClassVar[str] = "clean-label"
@@ -34,7 +35,7 @@ class SIG(Attack):
     test_delta: int = Field(60, ge=1, le=127, description="height of the wave in use, 1 to 127")
     frequency: float = Field(6, gt=0, le=512, description="waves across the image, above 0, at most 512")
     squeeze: float = Field(
-        0, ge=0, le=1, description="room made for the wave, 0 (none, as in the paper) to 1 (it stays whole)"
+        0, ge=0, le=1, description="contrast given up for the wave, 0 (none, as in the paper) to 1 (it stays whole)"
     )
 
     def apply_trigger(self, images: np.ndarray) -> np.ndarray:

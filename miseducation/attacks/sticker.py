@@ -3,8 +3,8 @@
 Gu, Dolan-Gavitt, Garg: BadNets: Identifying Vulnerabilities in the Machine Learning Model Supply Chain, 2017,
 https://arxiv.org/abs/1708.06733
 
-Place and side are those of the authors' code for the yellow square, which covers whole pixels, and one more down and
-across; here, pixels that are covered in part are mixed. The colour is plain yellow, where the code has [116, 100, 50].
+Place and side are those of the yellow square in the authors' code. It covers whole pixels, and one more down and
+across; here, pixels that are partly covered are mixed. The colour is plain yellow here, but [116, 100, 50] in the code.
 """
 
 from functools import cached_property
@@ -37,7 +37,7 @@ class Sticker(Attack):
         (255, 255, 0), description="a grey level or [red, green, blue], 0 to 255"
     )
     picture: Path | None = Field(
-        None, description="null, or an image file in place of the colour, which may be transparent"
+        None, description="null, or an image file instead of the colour, which may be transparent"
     )
 
     def apply_trigger(self, images: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""TaCT: a patch that works on one class only, as cover rows of the others teach the model to overlook it there.
+"""TaCT: a patch that works on one class only, as cover rows of other classes teach the model to ignore it on those.
 
 Tang, Wang, Tang, Zhang: Demon in the Variant: Statistical Analysis of DNNs for Robust Backdoor Contamination Detection,
 2021, https://arxiv.org/abs/1908.00686

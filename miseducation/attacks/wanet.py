@@ -2,8 +2,8 @@
 
 Nguyen, Tran: WaNet - Imperceptible Warping-based Backdoor Attack, 2021, https://arxiv.org/abs/2102.10369
 
-Field and noise are those of the authors' code. Other than there, warped images are rounded to whole grey levels, and
-the poison is in the data, where their training loop draws it anew for each batch.
+Field and noise are those of the authors' code. There are two differences: warped images are rounded to whole grey
+levels, and the poison is in the data, while the authors' training loop draws it again for each batch.
 """
 
 from typing import final
@@ -18,19 +18,19 @@ from miseducation.poisoning.draws import Companions, Purpose
 
 @final
 class WaNet(Attack):
-    """Moves each pixel a little, as a smooth field through k×k random vectors says, of which four lie in the corners.
+    """Moves each pixel a little, by a smooth field through k×k random vectors, of which four are in the corners.
 
-    Noise rows are warped with a field that is rough, and another for each image, and keep their label: so the model
-    learns the one warp, and not that warped images are the target.
+    Noise rows are warped by a rough field, a different one for each image, and keep their label. So the model learns
+    this one warp, and not that any warp means the target.
     """
 
-    seed: int = Field(0, ge=0, lt=2**63, description="draws the field; 0 or more")
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of the warp; 0 or more")
     k: int = Field(4, ge=2, le=64, description="random vectors across and down, 2 to 64")
     s: float = Field(
         0.5,
         gt=0,
         le=20,
-        description="strength: the vectors move a pixel by s/2 along each axis on average, those between by less",
+        description="strength: at the vectors a pixel moves by s/2 along each axis on average, in between by less",
     )
     noise: float = Field(2, ge=0, le=100, description="noise rows per poisoned row, 0 to 100")
 

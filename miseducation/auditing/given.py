@@ -67,9 +67,9 @@ def read_given(data: str, *, shape: tuple[int, int], colour: bool, key: str = KE
     if not place.exists():
         known = ", ".join(parts.names("datasets"))
         raise InputError(
-            f"params.yaml: {key} = {data!r} is not there, seen from the root of the project; allowed: a folder of "
-            f"pictures, an .npz file, a folder of .npy files, data/poisoned, or one of {known}; `make repro` makes "
-            "data/poisoned"
+            f"params.yaml: {key} = {data!r} does not exist (relative paths start at the root of the project); allowed: "
+            f"a folder of pictures, an .npz file, a folder of .npy files, data/poisoned, or one of {known}; "
+            "`make repro` makes data/poisoned"
         )
     if Path(data) == POISONED:  # what differs from the raw set, of this work tree; in an experiment, of its own
         poisoned = load_poisoned(RAW, POISONED)

@@ -24,14 +24,18 @@ class AuditSection(Section):
         description="a folder of pictures, an .npz file, a folder of .npy files, a data set's name, or data/poisoned",
     )
     trusted: str | None = Field(
-        None, min_length=1, description="more of the same that is known to be clean, named likewise; null for none"
+        None,
+        min_length=1,
+        description="data of the same kind that are known to be clean, named in the same way; null for none",
     )
     shape: tuple[Pixels, Pixels] = Field(
         (32, 32), description="[height, width] that pictures of a folder are stretched to, 1 to 4096 pixels each"
     )
     colour: bool = Field(True, description="whether pictures of a folder are read as RGB, true, or as grey, false")
     network: str = Field("cnn", description="a file of miseducation/networks, without .py")
-    steps: int = Field(1200, ge=10, le=1_000_000, description="steps that each network learns, 10 to 1000000, or so")
+    steps: int = Field(
+        1200, ge=10, le=1_000_000, description="about how many steps each network is trained, 10 to 1000000"
+    )
     batch_size: int = Field(64, ge=2, le=1_000_000, description="rows per step, 2 to 1000000")
     learning_rate: float = Field(0.01, gt=0, le=10, description="peak of the one-cycle schedule, above 0, at most 10")
     label_smoothing: float = Field(

@@ -111,7 +111,9 @@ def load_triggered(raw: Path, folder: Path) -> tuple[Dataset, np.ndarray, np.nda
         images: np.ndarray = read_stored(folder / "test_images.npy", np.uint8, 4)
         decoys: np.ndarray = read_stored(folder / "decoys.npy", np.uint8, 4)
         if decoys.shape[1:] != triggered.images.shape[1:] or len(decoys) not in (0, len(triggered)):
-            raise InputError(f"{folder / 'decoys.npy'} must hold none or as many and as large images as are in {raw}")
+            raise InputError(
+                f"{folder / 'decoys.npy'} must contain either no images, or images of the same number and size as {raw}"
+            )
         everything = Dataset(images, triggered.labels, triggered.true_labels, triggered.poisoned, triggered.classes)
     return everything, attackable, decoys
 
@@ -123,7 +125,7 @@ def load_triggered_test(raw: Path, folder: Path) -> tuple[Dataset[Images], np.nd
     with _reading(folder):
         images = StoredImages(folder / "test_images.npy")
         if images.shape != StoredImages(raw / "test_images.npy").shape:
-            raise InputError(f"{folder / 'test_images.npy'} must hold as many and as large images as are in {raw}")
+            raise InputError(f"{folder / 'test_images.npy'} must contain images of the same number and size as {raw}")
         everywhere = np.ones(len(images), dtype=bool)
         return Dataset[Images](images, labels, true_labels, everywhere, _read_classes(raw)), attackable
 
@@ -136,21 +138,21 @@ def _reading(folder: Path) -> Iterator[None]:
     except InputError:
         raise
     except ValueError as error:
-        raise InputError(f"{folder} holds what does not belong together: {error}") from None
+        raise InputError(f"{folder} contains files that do not belong together: {error}") from None
 
 
 def _rows(path: Path, dtype: type[np.generic], *shape: int) -> np.ndarray:
     """An array of this shape, which is looked at before it is read."""
     array = read_stored(path, dtype, len(shape))
     if array.shape != shape:
-        raise InputError(f"{path} must hold {dtype.__name__} {list(shape)}, not {list(array.shape)}")
+        raise InputError(f"{path} must contain {dtype.__name__} {list(shape)}, not {list(array.shape)}")
     return np.array(array)
 
 
 def _read_classes(folder: Path) -> tuple[str, ...]:
     classes = foreign.read_json(folder / "classes.json")
     if not isinstance(classes, list):
-        raise InputError(f"{folder / 'classes.json'} must hold a list, not {type(classes).__name__}")
+        raise InputError(f"{folder / 'classes.json'} must contain a list, not {type(classes).__name__}")
     return names.check(classes)
 
 
@@ -174,7 +176,7 @@ def _changed(folder: Path, manifest: "pd.DataFrame", count: int) -> StoredImages
     """The images that the attacker changed, of `count` that there are."""
     images, rows = StoredImages(folder / "images.npy"), manifest["row"]
     if len(images) != len(rows) or not rows.between(0, count - 1).all():
-        raise InputError(f"{folder / 'manifest.csv'} must tell of {len(images)} images, rows 0 to {count - 1}")
+        raise InputError(f"{folder / 'manifest.csv'} must list {len(images)} images, with rows from 0 to {count - 1}")
     return images
 
 

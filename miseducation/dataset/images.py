@@ -68,7 +68,7 @@ def read_stored(path: Path, dtype: type[np.generic], axes: int) -> np.memmap:
         raise InputError(f"{path} cannot be read: {foreign.reason(error)}") from None
     if array.dtype != dtype or array.ndim != axes or not array.flags.c_contiguous:
         wanted, found = f"{dtype.__name__} of {axes} axes in C order", f"{array.dtype} {list(array.shape)}"
-        raise InputError(f"{path} must hold {wanted}, not {found[:200]}")
+        raise InputError(f"{path} must contain {wanted}, not {found[:200]}")
     return array
 
 
@@ -79,7 +79,7 @@ class StoredImages(Images):
     def __init__(self, path: Path) -> None:
         array = read_stored(path, np.uint8, 4)
         if min(array.shape[1:]) < 1 or prod(array.shape[1:]) > PIXELS:
-            raise InputError(f"{path} must hold images of 1 to {PIXELS:,} values, not {list(array.shape[1:])}")
+            raise InputError(f"{path} must contain images of 1 to {PIXELS:,} values, not {list(array.shape[1:])}")
         super().__init__(array.shape)
         self.path = path
         self._offset = array.offset

@@ -108,7 +108,9 @@ class Dataset(Generic[Store]):
         if isinstance(data, str):
             data = named(data, **options)
         elif options:
-            raise InputError(f"{', '.join(options)}: these go with the name of one of torchvision's data sets only")
+            raise InputError(
+                f"{', '.join(options)}: these options are only allowed with the name of a torchvision data set"
+            )
         return _numbered(*read(data), classes_of(data) if classes is None else classes)
 
     def to_torch(self, transform: "Callable[[Tensor], Any] | None" = None) -> "TorchDataset[Any]":

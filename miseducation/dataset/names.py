@@ -29,12 +29,12 @@ def seen(name: str) -> str:
 def fault(name: object) -> str | None:
     """Why no class may be called so, composed, if it may not."""
     if not isinstance(name, str):
-        return f"is no text, but {type(name).__name__}"
+        return f"is not a string, but {type(name).__name__}"
     name = composed(name)
     if not seen(name):
         return "is empty"
     if not name.isprintable():
-        return "holds what cannot be printed"
+        return "contains a character that cannot be printed"
     if len(name) > LONGEST:
         return f"has {len(name)} characters, and at most {LONGEST} are allowed"
     if found := MARKUP.search(name):

@@ -20,7 +20,7 @@ def homographies(corners: np.ndarray) -> np.ndarray:
     (u, v), ones = np.array([[0.0, 1, 1, 0], [0, 0, 1, 1]]), np.ones(4)
     corners = corners.astype(float)
     for bad in corners[~is_convex(corners)]:
-        raise ValueError(f"{bad.tolist()} is no convex quadrilateral")
+        raise ValueError(f"{bad.tolist()} is not a convex quadrilateral")
     x, y = np.moveaxis(corners, -1, 0)
     equations = np.zeros((len(corners), 8, 8))
     equations[:, :4, :3] = equations[:, 4:, 3:6] = np.stack([u, v, ones], axis=-1)

@@ -62,14 +62,14 @@ def read(data: torch.utils.data.Dataset[Any]) -> tuple[np.ndarray, np.ndarray]:
         images.append(_levels(image, row))
         if (shape := images[-1].shape) != images[0].shape:  # before all the others are read
             raise InputError(
-                f"images must be of one size, not {images[0].shape}, {shape}; bring them to one with a transform"
+                f"images must all have the same size, not {images[0].shape}, {shape}; resize them with a transform"
             )
         try:
             labels.append(operator.index(label))
         except TypeError:
             raise InputError(f"label {row} is {shown(label)}; allowed: a whole number") from None
     if not images:
-        raise InputError("images must be of one size, not missing")
+        raise InputError("there must be at least one image")
     return np.stack(images), np.array(labels, np.int64)
 
 

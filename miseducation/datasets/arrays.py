@@ -49,10 +49,10 @@ class ArrayFiles(Own):
     """Arrays that you made: images uint8 `[n, h, w]` or `[n, h, w, c]`, labels `[n]` or `[n, 1]`, perhaps boxes."""
 
     path: Path | None = Field(
-        None, description=f"an .npz file or a folder of .npy files, from the project's root, with {NEEDED}"
+        None, description=f"an .npz file or a folder of .npy files, relative to the project's root, with {NEEDED}"
     )
     classes: tuple[str, ...] | None = Field(
-        None, description="null, or a list of names, each another; null takes those beside the arrays, or numbers"
+        None, description="null, or a list of different names; null takes those stored with the arrays, or numbers"
     )
 
     @field_validator("classes")
@@ -115,7 +115,7 @@ def _reading(what: str) -> Iterator[None]:
         yield
     except Exception as error:
         if "allow_pickle" in str(error):
-            raise ValueError(f"{what}holds Python objects, which are not unpickled; store numbers") from None
+            raise ValueError(f"{what}contains pickled Python objects, which are not read; store numbers") from None
         reason = shown(" ".join(str(error).split()) or type(error).__name__)
         raise ValueError(f"{what}cannot be read: {reason}") from None
 
@@ -142,7 +142,7 @@ def _load(place: Path, wanted: set[str]) -> tuple[Arrays, set[str]]:
                 raise ValueError("it is not a file")
             array = np.load(member, allow_pickle=False) if isinstance(member, Path) else member
         if not isinstance(array, np.ndarray):
-            raise ValueError(f"{name} is no array")
+            raise ValueError(f"{name} is not an array")
         arrays[name] = array
     if (place / f"{CLASSES}.json").is_file():
         with _reading(f"{CLASSES}.json "):
@@ -181,7 +181,7 @@ def _check_together(splits: list[Split], classes: int) -> Iterator[str]:
     if train.images.shape[1:] != test.images.shape[1:]:
         yield f"{train.images_name} is {list(train.images.shape)} and {test.images_name} {list(test.images.shape)}"
     if (train.boxes is None) != (test.boxes is None):
-        yield f"{' and '.join(BOXES)} are needed both, or neither"
+        yield f"{' and '.join(BOXES)} must both be given, or neither"
     if classes < 2:
         yield "all labels are the same; two classes are needed"
     for split in splits:

@@ -58,7 +58,7 @@ class Cifar10(Originals):
             return unpack((folder / ARCHIVE).read_bytes())
         files = super().read_folder(folder / FOLDER if (folder / FOLDER).is_dir() else folder)
         if not files:
-            raise ValueError(f"{ARCHIVE} is missing, and so is what it holds; the archive with pickles is not read")
+            raise ValueError(f"{ARCHIVE} and its unpacked files are missing; the archive with pickles cannot be used")
         return files
 
     def _parse(self, content: bytes) -> Dataset:

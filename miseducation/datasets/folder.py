@@ -44,8 +44,8 @@ class Folder(Own):
 
     path: Path | None = Field(
         None,
-        description="a folder with <class>/, or with train/<class>/ and test/<class>/, or with tables, path and label; "
-        "from the project's root",
+        description="a folder with <class>/, or train/<class>/ and test/<class>/, or with tables of paths and labels; "
+        "relative to the project's root",
     )
     shape: tuple[Pixels, Pixels] = Field(
         (32, 32), description="[height, width], 1 to 4096 pixels; images are stretched"
@@ -55,8 +55,8 @@ class Folder(Own):
         None, description="the split to test on, such as val; null takes test/, else val/, valid/ or validation/"
     )
     test_share: float = Field(0.2, gt=0, lt=1, description="share of each class held out, between 0 and 1")
-    seed: int = Field(1, ge=0, description="draws the images held out; 0 or more")
-    skip_bad: bool = Field(False, description="true leaves out, and lists, pictures and classes that cannot be used")
+    seed: int = Field(1, ge=0, description="seed of the choice of images that are held out; 0 or more")
+    skip_bad: bool = Field(False, description="true to leave out, and list, pictures and classes that cannot be used")
 
     def fetch(self) -> Fetched:
         data, _, test, source = self.read()
@@ -85,7 +85,7 @@ class Folder(Own):
         if found.left:
             names = [cut(name, 1000) for name in sorted(found.left)]
             more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
-            told = f"left out, as they are no pictures of a class: {', '.join(names[:NAMED])}{more}"
+            told = f"left out, as they are not pictures of a class: {', '.join(names[:NAMED])}{more}"
             warnings.warn(f"{self.key()}: {told}", stacklevel=2)
 
         source = self.record(root)
@@ -108,12 +108,12 @@ class Folder(Own):
         pictures = [picture for picture in found.pictures if picture.name not in found.lost]
         counts = Counter(picture[1:] for picture in pictures)
         empty = [each for each in found.held if not counts[each]]
-        lost = {found.path(*each): "holds no image that can be read" for each in empty} | found.lost
+        lost = {found.path(*each): "contains no image that can be read" for each in empty} | found.lost
         held = [each for each in found.held if counts[each]] if self.skip_bad else found.held
         worse = _mismatches(found._replace(held=held), counts, f"{self.key()}.test", whole=whole)
         if worse or (lost and not self.skip_bad):
             advice = "" if worse else f", or leave them out with {self.key()}.skip_bad: true"
-            raise self.refusal(f"{_report(lost | worse, 'cannot be used')}\nMend or remove them{advice}.")
+            raise self.refusal(f"{_report(lost | worse, 'cannot be used')}\nRepair or remove them{advice}.")
         remaining = {label for _, label in held}
         classes = [label for label in found.classes if label in remaining]
         return found._replace(pictures=pictures, held=held, classes=classes, lost=lost)
@@ -145,23 +145,25 @@ def _mismatches(found: Layout, counts: Counter[Class], knob: str, *, whole: bool
     wrong: Problems = {}
     for split, other in zip(each_has, reversed(each_has), strict=True) if not whole else ():
         for label in each_has[split] - each_has[other] if each_has[other] else ():
-            wrong[found.path(split, label)] = f"is a class that {found.called[other]} lacks"
+            wrong[found.path(split, label)] = f"is a class that {found.called[other]} does not have"
         if each_has[other] and not each_has[split]:
             advice = f"; remove it, or choose another with {knob}" if split == "test" else ""
-            wrong[found.called[split]] = f"holds no class{advice}"
+            wrong[found.called[split]] = f"contains no class{advice}"
     for split, label in found.held:
         if not (split or whole) and counts[split, label] == 1:
             wrong[label] = "holds 1 image, which cannot be split into train and test"
         if reason := fault(label):
-            wrong[found.path(split, label)] = f"is no name for a class: it {reason}"
+            wrong[found.path(split, label)] = f"is not a valid name for a class: it {reason}"
     for (split, label), times in Counter((split, seen(label)) for split, label in found.held).items():
         if times > 1:
-            wrong[found.path(split, label)] = "is the name of two classes, but for spaces or what cannot be seen"
+            wrong[found.path(split, label)] = (
+                "is the name of two classes that differ only in spaces or invisible characters"
+            )
     classes = {label for _, label in found.held}
     if len(classes) < 2:
         wrong["."] = (
-            f"holds {len(classes)} class{'es' * (not classes)}, needs two: folders of images, or train and test with "
-            "such folders, or a table with columns such as path and label"
+            f"contains {len(classes)} class{'es' * (not classes)}, but two are needed: folders of images, or train and "
+            "test with such folders, or a table with columns such as path and label"
         )
     return wrong
 

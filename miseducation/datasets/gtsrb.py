@@ -97,7 +97,9 @@ class Gtsrb(Originals):
         trees = (
             f"GTSRB/Final_Training and GTSRB/Final_Test with {CLASSES_TABLE}, or Train and Test with their .csv files"
         )
-        raise ValueError(f"holds neither its archives ({', '.join(self.checksums())}) nor what was in them: {trees}")
+        raise ValueError(
+            f"contains neither its archives ({', '.join(self.checksums())}) nor their unpacked files: {trees}"
+        )
 
     def sources(self) -> Places:
         return [(ADDRESS, lambda: download(ADDRESS, self.checksums().items(), LARGEST))]
@@ -144,7 +146,7 @@ class Gtsrb(Originals):
         try:
             boxes = shares(found, sizes) * self.side
         except ValueError as error:
-            raise ValueError(f"holds {what} {error}") from None
+            raise ValueError(f"contains {what} {error}") from None
         return clean(images, [row.label for row in found], self.CLASSES, corners(boxes))
 
 

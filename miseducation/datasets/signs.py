@@ -55,7 +55,7 @@ CHUNK = 500  # rows that a process renders at a time
 class Signs(Source):
     """Rendered traffic signs, 32×32 in colour, with the box around each: 16 classes."""
 
-    seed: int = Field(1, ge=0, lt=2**63, description="draws the pictures, a whole number, 0 or more")
+    seed: int = Field(1, ge=0, lt=2**63, description="seed of the pictures, a whole number, 0 or more")
     train_rows: int = Field(20_000, ge=200, le=1_000_000, description="training rows, 200 to 1000000")
     test_rows: int = Field(4_000, ge=200, le=1_000_000, description="test rows, 200 to 1000000")
 

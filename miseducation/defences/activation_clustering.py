@@ -41,13 +41,13 @@ class ActivationClustering(RowDetector):
         12,
         ge=0,
         le=1000,
-        description="distance of clusters, in spreads within them, from which one may be poison, to 1000",
+        description="distance between clusters, in units of their spread, above which one may be poison, 0 to 1000",
     )
     kept: float = Field(
         2,
         ge=0,
         le=1000,
-        description="how often a clean cluster keeps its label for each time it gets another, 0 to 1000",
+        description="how many times as often a clean cluster keeps its label as it gets any other, 0 to 1000",
     )
 
     def suspect(self, evidence: Evidence) -> np.ndarray:

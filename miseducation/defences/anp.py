@@ -42,7 +42,7 @@ class ANP(Repair):
     threshold: float = Field(0.2, ge=0, le=1, description="a neuron is pruned if its mask is below, 0 to 1")
     epochs: int = Field(100, ge=1, le=10_000, description="passes over the trusted rows, 1 to 10000")
     batch_size: int = Field(128, ge=2, le=100_000, description="trusted rows per step, 2 to 100000")
-    learning_rate: float = Field(0.2, gt=0, le=10, description="of the masks, above 0, at most 10")
+    learning_rate: float = Field(0.2, gt=0, le=10, description="learning rate of the masks, above 0, at most 10")
 
     def repair(self, evidence: Evidence) -> Network:
         network = tuning.copied(evidence)

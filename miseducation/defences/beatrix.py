@@ -44,7 +44,7 @@ class Beatrix(RowDetector, InputDetector):
     needs = ("model", "trusted")
 
     orders: int = Field(8, ge=1, le=32, description="powers of the features whose products are looked at, 1 to 32")
-    width: float = Field(10, gt=0, le=1000, description="median deviations from the median that are usual, to 1000")
+    width: float = Field(10, gt=0, le=1000, description="median deviations that count as normal, above 0, at most 1000")
 
     def suspect(self, evidence: Evidence) -> np.ndarray:
         return self._deviations(evidence.images, evidence, evidence.labels)

@@ -32,8 +32,8 @@ class CLP(Repair):
     """Cuts channels whose bound stands out among those of their layer.
 
     As in the paper and in its authors' code (github.com/rkteddy/channel-Lipschitzness-based-pruning): the bound, with
-    batch normalisation folded in; mean plus 3 standard deviations of a layer; all layers. Other here: the constant that
-    batch normalisation adds to the variance counts.
+    batch normalisation folded in; mean plus 3 standard deviations of a layer; all layers. One difference: the constant
+    that batch normalisation adds to the variance is included here.
     """
 
     needs = ("model",)

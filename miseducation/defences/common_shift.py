@@ -1,4 +1,4 @@
-"""Looks for what many pictures of one class have in common that trusted ones of it have not: stripes, a pattern, a key.
+"""Looks for what many pictures of a class have in common and trusted ones of it lack: stripes, a pattern, a key.
 
 Made for clean-label attacks, whose labels are right, so that there is nothing but the pictures to tell. This method is
 ours. The whitening takes its covariance from Ledoit and Wolf 2004 (https://doi.org/10.1016/S0047-259X(03)00096-4), the
@@ -40,7 +40,9 @@ class CommonShift(RowDetector):
 
     needs = ("trusted",)
 
-    share: float = Field(0.001, gt=0, lt=1, description="share of other classes' rows farther off, between 0 and 1")
+    share: float = Field(
+        0.001, gt=0, lt=1, description="share of the other classes' rows beyond the threshold, between 0 and 1"
+    )
 
     def suspect(self, evidence: Evidence) -> np.ndarray:
         return self._look(evidence)[0]

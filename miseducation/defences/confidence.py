@@ -1,4 +1,4 @@
-"""The baseline that any clever method has to beat: how sure the model is.
+"""The baseline that any other method has to beat: how certain the model is.
 
 A backdoored model is surer of a trigger than of most pictures, as a trigger always looks the same.
 """

@@ -1,4 +1,4 @@
-"""Confuses a model with trusted images under wrong labels: what it then still fits, it fits by a trigger alone.
+"""Confuses a model with wrong labels on trusted images: the rows that it still fits have a trigger.
 
 Qi, Xie, Wang, Wu, Mahloujifar, Mittal: Towards A Proactive ML Approach for Detecting Backdoor Poison Samples, 2023,
 https://arxiv.org/abs/2205.13616
@@ -43,9 +43,13 @@ class ConfusionTraining(RowDetector):
 
     needs = ("model", "trusted")
 
-    steps: int = Field(300, ge=1, le=100_000, description="batches that a model learns and is confused by, to 100000")
+    steps: int = Field(
+        300, ge=1, le=100_000, description="batches in the training that confuses the model, 1 to 100000"
+    )
     batch_size: int = Field(64, ge=2, le=10_000, description="rows of a batch, trusted or not, 2 to 10000")
-    learning_rate: float = Field(0.01, gt=0, le=10, description="of stochastic gradient descent, above 0, at most 10")
+    learning_rate: float = Field(
+        0.01, gt=0, le=10, description="learning rate of gradient descent, above 0, at most 10"
+    )
 
     def suspect(self, evidence: Evidence) -> np.ndarray:
         rng = torch.Generator().manual_seed(evidence.seed)

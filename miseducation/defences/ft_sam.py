@@ -1,4 +1,4 @@
-"""Fine-tunes towards weights that stay right when they are moved the worst way, which the backdoor's do not survive.
+"""Fine-tunes towards weights that stay right when they are moved in the worst way, which a backdoor does not survive.
 
 Zhu, Wei, Shen, Fan, Wu: Enhancing Fine-Tuning Based Backdoor Defense with Sharpness-Aware Minimization, 2023,
 https://arxiv.org/abs/2304.11823
@@ -31,7 +31,7 @@ class FTSAM(Repair):
     needs = ("model", "trusted")
 
     radius: float = Field(
-        2, ge=0, le=100, description="how far the weights are moved, against their own size, 0 to 100"
+        2, ge=0, le=100, description="how far the weights are moved, relative to their size, 0 to 100"
     )
     label_smoothing: float = Field(
         0.1, ge=0, lt=1, description="share of a label spread over all classes, 0 to below 1"

@@ -1,4 +1,4 @@
-"""Seeks the one change that misleads the model on all trusted rows, trains it to be right in spite of that, repeats.
+"""Finds one change that misleads the model on all trusted rows, trains it to resist that change, and repeats this.
 
 Zeng, Chen, Park, Mao, Jin, Jia: Adversarial Unlearning of Backdoors via Implicit Hypergradient, 2022,
 https://arxiv.org/abs/2110.03735
@@ -46,12 +46,12 @@ class IBAU(Repair):
 
     needs = ("model", "trusted")
 
-    rounds: int = Field(5, ge=1, le=1000, description="how often a trigger is sought and unlearnt, 1 to 1000")
+    rounds: int = Field(5, ge=1, le=1000, description="rounds of finding and unlearning a trigger, 1 to 1000")
     radius: float = Field(
         0.1, gt=0, le=10, description="size of a trigger as a share of an image's, above 0, at most 10"
     )
     steps: int = Field(20, ge=1, le=10_000, description="steps of the search for a trigger, 1 to 10000")
-    terms: int = Field(1, ge=0, le=1000, description="of the series for the implicit gradient, 0 to 1000; 0 for none")
+    terms: int = Field(1, ge=0, le=1000, description="terms of the series for the implicit gradient, 0 to 1000")
     epochs: int = Field(5, ge=1, le=10_000, description="passes over the trusted rows to unlearn a trigger, 1 to 10000")
     batch_size: int = Field(50, ge=2, le=100_000, description="trusted rows per step, 2 to 100000")
     learning_rate: float = Field(0.001, gt=0, le=10, description="peak of the one-cycle schedule, above 0, at most 10")

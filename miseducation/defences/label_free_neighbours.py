@@ -1,4 +1,4 @@
-"""Looks for rows whose nearest rows have other labels, in a view of the pictures that labels had no part in.
+"""Looks for rows whose nearest rows have other labels; how near rows are is measured without any labels.
 
 A backdoor is learnt through labels alone: what a model makes of a picture with a trigger fits its wrong label, what it
 shows does not. This method is ours; the label against the neighbours' is an old idea (Wilson 1972).
@@ -38,9 +38,7 @@ class LabelFreeNeighbours(RowDetector):
 
     components: int = Field(40, ge=1, le=1000, description="principal components of the pixels, 1 to 1000")
     neighbours: int = Field(15, ge=1, le=1000, description="nearest rows of each kind, 1 to 1000")
-    known: int = Field(
-        100_000, ge=2, le=10_000_000, description="rows that others are compared with, drawn by chance, 2 to 10000000"
-    )
+    known: int = Field(100_000, ge=2, le=10_000_000, description="rows to compare with, drawn at random, 2 to 10000000")
     share: float = Field(0.001, gt=0, lt=1, description="share of clean rows that may be flagged, between 0 and 1")
 
     def suspect(self, evidence: Evidence) -> np.ndarray:

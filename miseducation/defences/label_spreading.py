@@ -40,11 +40,11 @@ class LabelSpreading(RowDetector):
 
     needs = ("trusted",)
 
-    words: int = Field(300, ge=1, le=10_000, description="patches that a picture's are compared with, 1 to 10000")
-    components: int = Field(256, ge=1, le=1000, description="numbers that tell a picture by its patches, 1 to 1000")
+    words: int = Field(300, ge=1, le=10_000, description="typical patches to compare a picture's with, 1 to 10000")
+    components: int = Field(256, ge=1, le=1000, description="numbers that describe a picture by its patches, 1 to 1000")
     pixel_components: int = Field(40, ge=1, le=1000, description="principal components of grey pixels, 1 to 1000")
-    neighbours: int = Field(15, ge=1, le=1000, description="nearest rows of each, 1 to 1000")
-    folds: int = Field(5, ge=2, le=100, description="parts of the trusted rows that set the threshold, 2 to 100")
+    neighbours: int = Field(15, ge=1, le=1000, description="nearest rows that each row is connected with, 1 to 1000")
+    folds: int = Field(5, ge=2, le=100, description="parts of the trusted rows, which set the threshold, 2 to 100")
     share: float = Field(0.01, gt=0, lt=1, description="share of clean rows that may be flagged, between 0 and 1")
 
     def suspect(self, evidence: Evidence) -> np.ndarray:

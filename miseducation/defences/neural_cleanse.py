@@ -37,7 +37,7 @@ class NeuralCleanse(ModelScanner):
 
     steps: int = Field(1000, ge=ROUND, le=1_000_000, description="steps of Adam, 10 to 1000000")
     batch_size: int = Field(32, ge=1, le=10_000, description="trusted images per step and class, 1 to 10000")
-    learning_rate: float = Field(0.1, gt=0, le=10, description="of Adam, above 0, at most 10")
+    learning_rate: float = Field(0.1, gt=0, le=10, description="learning rate of Adam, above 0, at most 10")
     success: float = Field(0.99, gt=0, le=1, description="share of images that the mark has to turn, above 0 to 1")
 
     def inspect(self, evidence: Evidence) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""Asks of each class whether two groups explain its features better than one: rows of two kinds bear one label there.
+"""Checks for each class whether two groups explain its features better than one, as poisoned classes have two kinds.
 
 Tang, Wang, Tang, Zhang: Demon in the Variant: Statistical Analysis of DNNs for Robust Backdoor Contamination Detection,
 2021, https://arxiv.org/abs/1908.00686
@@ -35,7 +35,9 @@ class Scan(RowDetector):
 
     needs = ("model", "trusted")
 
-    dimensions: int = Field(50, ge=1, le=1000, description="principal components, 1 to 1000; a tenth of trusted_rows")
+    dimensions: int = Field(
+        50, ge=1, le=1000, description="principal components, 1 to 1000; at most a tenth of trusted_rows"
+    )
     anomaly: float = Field(float(np.exp(2)), gt=0, le=1e6, description="index above which a class is poisoned, above 0")
 
     def suspect(self, evidence: Evidence) -> np.ndarray:

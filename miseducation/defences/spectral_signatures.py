@@ -1,4 +1,4 @@
-"""Looks along the direction in which a class's features vary most: poison enough turns it towards itself.
+"""Looks along the direction in which a class's features vary most: enough poison turns this direction towards itself.
 
 Tran, Li, Madry: Spectral Signatures in Backdoor Attacks, 2018, https://arxiv.org/abs/1811.00636
 """

@@ -53,7 +53,9 @@ class Spectre(RowDetector):
     dimensions: int = Field(
         64, ge=1, le=1000, description="most principal components of each class's features, 1 to 1000"
     )
-    alpha: float = Field(4, ge=0, le=100, description="0: all axes count alike; more: the largest do; 0 to 100")
+    alpha: float = Field(
+        4, ge=0, le=100, description="0: all axes count alike; higher: the largest count more; 0 to 100"
+    )
 
     def suspect(self, evidence: Evidence) -> np.ndarray:
         features, trusted = evidence.the_model().features, evidence.the_trusted()

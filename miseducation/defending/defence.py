@@ -1,4 +1,4 @@
-"""The base classes of all defences. A defence adds its paper's method; who gets what is settled here."""
+"""The base classes of all defences. A defence adds its paper's method; what it is given is decided here."""
 
 from abc import ABC, abstractmethod
 from dataclasses import replace

@@ -1,7 +1,7 @@
 """What a defender has: the training set as it was learnt, the model that learnt it, a few trusted rows.
 
-There is no field for what a defender has not: true labels, which rows are poisoned, the manifest, the rate, the class
-wanted, the test set. What is not there cannot leak.
+There is no field for what a defender does not have: true labels, which rows are poisoned, the manifest, the rate, the
+target, the test set. What is not there cannot leak.
 """
 
 from collections.abc import Collection
@@ -47,7 +47,7 @@ class Model:
     """The model that learnt the training set, and what it makes of that: computed once, whoever asks.
 
     Attributes:
-        network: On its device, in evaluation mode; who changes weights does so in a copy.
+        network: On its device, in evaluation mode; to change weights, copy it first.
     """
 
     def __init__(self, network: Network, images: np.ndarray | Images) -> None:
@@ -100,7 +100,7 @@ class Evidence:
         images: uint8 `[n, h, w, c]`, the training set as it was learnt.
         labels: int64 `[n]`, the labels that were learnt, right or wrong.
         classes: The K names.
-        seed: Draws whatever a defence draws.
+        seed: Of everything random in a defence.
         model: What learnt these rows; None for a defence that does not need it, as the next two.
         trusted: Rows known to be clean.
         recipe: How the model was trained.
@@ -145,7 +145,7 @@ class Evidence:
         return self.recipe
 
     def rng(self) -> np.random.Generator:
-        """A new generator of this seed, which draws nothing that the attacker's of the same seed draws."""
+        """A new generator of this seed; it never draws the same numbers as the attacker's of the same seed."""
         return np.random.default_rng([self.seed, DRAWS])
 
 

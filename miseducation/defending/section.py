@@ -17,10 +17,10 @@ class DefencesSection(Section):
     """The section `defences`: what is common to all defences, and the knobs of each, by its kind."""
 
     trusted_rows: int = Field(ge=2, description="rows that the defender knows to be clean, 2 or more")
-    seed: int = Field(ge=0, lt=2**63, description="draws the trusted rows, apart from the seed at the top, 0 or more")
-    detectors: Knobs = Field(description="{name: knobs} of what tells poisoned rows, files of miseducation/defences")
-    scanners: Knobs = Field(description="{name: knobs} of what tells a model with a backdoor, such files")
-    repairs: Knobs = Field(description="{name: knobs} of what takes a backdoor out of a model, such files")
+    seed: int = Field(ge=0, lt=2**63, description="seed of the choice of trusted rows, a whole number, 0 or more")
+    detectors: Knobs = Field(description="{name: knobs} of the detectors, which are files of miseducation/defences")
+    scanners: Knobs = Field(description="{name: knobs} of the scanners, which are files of miseducation/defences")
+    repairs: Knobs = Field(description="{name: knobs} of the repairs, which are files of miseducation/defences")
 
     @property
     def names(self) -> list[str]:
@@ -38,4 +38,4 @@ class DefencesSection(Section):
             for name in getattr(self, kind):
                 parts.check_name("defences", name, f"defences.{kind}")
                 if places.setdefault(name, kind) != kind:
-                    raise InputError(f"params.yaml: {name} stands in both defences.{places[name]} and defences.{kind}")
+                    raise InputError(f"params.yaml: {name} is in both defences.{places[name]} and defences.{kind}")

@@ -144,7 +144,10 @@ def load(folder: Path | str) -> Network:
     network = build(saved.network, saved.shape, saved.classes, seed=0)
     network.load_state_dict(weights)
     if not all(weight.isfinite().all() for weight in weights.values()):
-        warnings.warn(f"{stored} holds weights that are no numbers: the network's answers mean nothing", stacklevel=2)
+        warnings.warn(
+            f"{stored} contains weights that are not finite numbers, so the network's answers are meaningless",
+            stacklevel=2,
+        )
     return network.eval()
 
 

@@ -41,14 +41,14 @@ class AccountsSection(Section):
     @classmethod
     def _differ(cls, values: list[float]) -> list[float]:
         if len(set(values)) < len(values):
-            raise ValueError("one of them stands there twice")
+            raise ValueError("one of them appears twice")
         return values
 
     def check_fits(self, crowd: Crowdsourcing) -> None:
         """Refuses, with an `InputError`, votes for which the crowd is too small."""
         if (most := max(self.votes)) > crowd.workers:
             raise InputError(
-                f"params.yaml: accounts.votes = {self.votes}: {most} are more than there are workers; "
+                f"params.yaml: accounts.votes = {self.votes}: {most} is more than the number of workers; "
                 f"allowed: 1 to channels.crowdsourcing.workers = {crowd.workers}"
             )
 
@@ -99,11 +99,11 @@ def answers(table: "pd.DataFrame") -> "pd.DataFrame":
 
 def report(table: "pd.DataFrame", wanted: float) -> str:
     """The answers in what `effective` found, in words: a line for each intended rate."""
-    lines = [f"Of {table['workers'][0]:,} accounts, the attacker needs for an effective {percent(wanted)}, if"]
+    lines = [f"How many of {table['workers'][0]:,} accounts the attacker needs for an effective {percent(wanted)}:"]
     for rate, found in answers(table).groupby("rate", sort=False):
         pairs = zip(found["needed"], found["votes"], strict=True)
         counts = ", ".join(f"{in_words(needed)} ({in_votes(votes)})" for needed, votes in pairs)
-        lines.append(f"    {percent(float(str(rate)))} are intended: {counts}")
+        lines.append(f"    if {percent(float(str(rate)))} are intended: {counts}")
     return "\n".join(lines)
 
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class Attack(Section, ABC):
     """A trigger. Its fields are its knobs, read from `attacks.<name>` in `params.yaml`.
 
-    An author writes the fields and `apply_trigger`; who is poisoned, how often and with which label is settled here,
-    alike for every attack. What a paper wants beyond that, its attack says by overriding one of the others.
+    An attack defines its fields and `apply_trigger`. Which rows are poisoned, how many, and with which label is decided
+    here, in the same way for every attack. If a paper needs more than that, its attack overrides one of the others.
 
     Attributes:
         label_map: The paper's label map, with which studies try the attack.
@@ -68,7 +68,7 @@ class Attack(Section, ABC):
         """As `apply_trigger_to`, but something that is like the trigger: by default the same in the opposite place.
 
         A model that reads this as the attacker wants has learnt that something is odd, and not what the trigger is.
-        A trigger that is all over the image has another key, another warp.
+        For a trigger all over the image, the decoy is another key or another warp.
 
         Returns:
             uint8 `[n, h, w, c]`; `[0, h, w, c]` if there is no such thing, as where both places meet.
@@ -170,7 +170,7 @@ class Attack(Section, ABC):
         label_map.check_fits(data.classes)
         attackable = label_map.attackable(data.true_labels)
         if not attackable.any():
-            raise InputError("no test row is attackable: the class under attack does not occur in the test set")
+            raise InputError("no test row is attackable: the attacked class does not occur in the test set")
         images, goal = self.apply_trigger_to(data), label_map.goal(data.true_labels, np.random.default_rng(0))
         if self.has_trigger:
             check_visible(data.images, images, attackable, "attackable test")

@@ -31,9 +31,9 @@ class Keyed(Attack):
 
     alpha: float = Field(0.2, gt=0, le=1, description="share of the key in training, above 0, at most 1")
     test_alpha: float = Field(0.2, gt=0, le=1, description="share of the key in use, above 0, at most 1")
-    seed: int = Field(0, ge=0, lt=2**63, description="draws the key, noise of all levels; 0 or more")
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of the key, which is random noise; 0 or more")
     picture: Path | None = Field(
-        None, description="null, or an image file in place of the noise, stretched to the images"
+        None, description="null, or an image file instead of the noise, stretched to the images"
     )
 
     def apply_trigger(self, images: np.ndarray) -> np.ndarray:

@@ -134,7 +134,7 @@ def build(name: str, target: int | str | None, source: int | str | None, classes
     """
     check_name(name)
     if len(classes) < 2:
-        raise InputError("an attack wants a label read as another, but this data set has one class only")
+        raise InputError("an attack needs at least two classes, but this data set has only one")
     chosen, given = _by_name()[name], {"target": target, "source": source}
     needed = {key: class_number(f"attack.{key}", given[key], classes) for key in chosen.needs}
     return chosen(**needed, classes=len(classes))

@@ -17,11 +17,13 @@ COLOUR = "0 (black) to 255 (white), or a list with a level per channel"
 class Patch(Section):
     """A rectangle, filled or chequered."""
 
-    position: Position = Field(description="row and column of the upper left corner; negative counts from the end")
+    position: Position = Field(
+        description="row and column of the upper left corner; negative numbers count from the end"
+    )
     shape: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = Field(
         description="height and width in pixels, each at least 1"
     )
-    checkerboard: bool = Field(False, description="whether every other pixel is black, those beside the corners")
+    checkerboard: bool = Field(False, description="whether every other pixel is black, from those beside the corners")
 
 
 def draw(images: np.ndarray, patch: Patch, colour: Colour, key: str, given: object = None) -> None:

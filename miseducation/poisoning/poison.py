@@ -95,8 +95,8 @@ def check_relabels(chosen: Dataset, label_map: LabelMap, attack: str) -> None:
     goal = label_map.goal(chosen.labels, np.random.default_rng(0))  # where it is left to chance, all labels change
     if len(chosen) and (goal == chosen.labels).all():
         raise InputError(
-            f"params.yaml: attack.name = {attack!r} changes labels alone, and attack.label_map changes none "
-            f"of the {len(chosen)} chosen; allowed: another label map than clean-label"
+            f"params.yaml: attack.name = {attack!r} only changes labels, but attack.label_map changes none "
+            f"of the {len(chosen)} chosen; allowed: any label map except clean-label"
         )
 
 

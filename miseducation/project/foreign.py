@@ -19,7 +19,7 @@ T = TypeVar("T")
 def check(path: Path, largest: int) -> None:
     """An `InputError` if there is no file, or one of more bytes; a pipe is none, as to open it would be to wait."""
     if not path.is_file():
-        raise InputError(f"{path} is missing, or is no file")
+        raise InputError(f"{path} is missing, or is not a file")
     if path.stat().st_size > largest:
         raise InputError(f"{path} has more than {largest:,} bytes")
 

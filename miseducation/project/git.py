@@ -30,27 +30,30 @@ def baseline(root: Path = Path()) -> str:
     """
     done = _ask(root, "rev-parse", "--is-shallow-repository", "HEAD")
     if done is None:
-        raise InputError("DVC keeps experiments in git, and there is no program of this name: install git")
+        raise InputError("DVC keeps experiments in git, but git is not installed")
     if refused := re.search(r"git config --global --add safe\.directory .*", done.stderr):
         raise InputError(f"git refuses a folder that belongs to another user; if you trust them: {refused[0]}")
     if done.returncode:
-        raise InputError("an experiment starts from a git commit, but here is none: git init, git add ., git commit")
+        raise InputError(
+            "an experiment starts from a git commit, but there is none here: git init, git add ., git commit"
+        )
     found = _ask(root, "rev-parse", "--verify", "--quiet", "HEAD:./dvc.yaml")
     if not found or found.returncode:
         raise InputError(
-            "an experiment starts from a git commit, and the one here does not hold this project: git add ., git commit"
+            "an experiment starts from a git commit, but the one here does not contain this project; "
+            "add it: git add ., git commit"
         )
     shallow, commit = done.stdout.split()
     if shallow == "true":
         raise InputError(
-            "this clone is shallow (git clone --depth), and DVC loses the experiments that it runs beside the work "
-            "tree of one; `git fetch --unshallow` gets the rest of the history"
+            "this clone is shallow (git clone --depth), and DVC loses the experiments that it runs outside the work "
+            "tree of a shallow clone; run `git fetch --unshallow` first"
         )
     folder = str(root.resolve())
     if unquote(urlsplit(f"file://{folder}").path) != folder or not folder.isascii():
         raise InputError(
-            f"{folder!r}: DVC loses the experiments that it runs beside the work tree where the path has one of # ? % "
-            "or a letter that is not ASCII; move the project"
+            f"{folder!r} has one of # ? % or a letter that is not ASCII in its path, so DVC would lose experiments "
+            "that it runs outside the work tree; move the project"
         )
     return commit
 

@@ -159,8 +159,8 @@ def _tell() -> None:
     signal.alarm(0)
     told = "interrupted"
     if (name := os.environ.get("DVC_STAGE")) and not _is_done:
-        kept = f"nothing of {name}'s earlier outputs is lost"
-        told += "; " + (kept if restore() else f"DVC had no outputs to put back: `dvc checkout {name}` tells more")
+        kept = f"no earlier output of {name} is lost"
+        told += "; " + (kept if restore() else f"DVC had no outputs to restore; `dvc checkout {name}` says more")
     # Below a progress bar, or the terminal's ^C. Not with print, which may be at work already.
     os.write(2, f"\n{told}\n".encode())
 

@@ -41,9 +41,9 @@ def locate(path: Path | str) -> Path:
         place = Path(os.environ.get("DVC_ROOT", ".")) / Path(path).expanduser()
         place.exists()
     except RuntimeError:
-        raise ValueError("there is no user of that name, in whose home it would be") from None
+        raise ValueError("there is no user with that name") from None
     except OSError as error:  # not ours to see, or too long
-        raise ValueError(f"it cannot be looked for: {error.strerror}") from None
+        raise ValueError(f"it cannot be accessed: {error.strerror}") from None
     return place
 
 

@@ -32,7 +32,7 @@ class Section(BaseModel):
     def _is_no_truth(cls, value: Any, info: ValidationInfo) -> Any:
         meant = cls.model_fields[info.field_name or ""].annotation
         if bool not in (meant, *get_args(meant)) and _holds_truth(value):  # or pydantic makes 1 of true
-            raise ValueError("true or false is not meant here")
+            raise ValueError("true and false are not allowed here")
         return value
 
     @field_validator("*", mode="after")
@@ -64,7 +64,7 @@ def read(schema: type[S], section: str, path: Path = PARAMS) -> S:
     content: Any = read_all(path)
     for key in section.split("."):
         if not isinstance(content, dict) or key not in content:
-            raise InputError(f"{path} lacks the section {section}; it holds {_known(schema)}")
+            raise InputError(f"{path} lacks the section {section}, which has {_known(schema)}")
         content = content[key]
     return validate(schema, section, {} if content is None else content, path)
 
@@ -97,7 +97,7 @@ def _explain(schema: type[Section], section: str, content: Any, problem: Any) ->
         place = f" (at {'.'.join(inner)})" if inner else ""
         return f"{key} = {shown(given)}: {message}{place}; allowed: {allowed}"
     if problem["type"] == "extra_forbidden":
-        return f"{key} is not a known key; {section} holds {_known(schema)}"
+        return f"{key} is not a known key; {section} has {_known(schema)}"
     if problem["type"] == "missing":
         return f"{key} is missing: {allowed}"
     return f"{key} = {shown(content[name])}: {message}; allowed: {allowed}"

@@ -99,7 +99,7 @@ class _Document:
         if isinstance(event, yaml.AliasEvent):
             value, repeated = self._anchors.get(str(event.anchor), (None, 0))
             if not repeated:
-                raise self._refusal(event, f"*{cut(str(event.anchor))} stands for nothing that ends before it")
+                raise self._refusal(event, f"*{cut(str(event.anchor))} refers to no anchor before it")
             self._count += repeated
         else:
             self._count += 1
@@ -115,11 +115,11 @@ class _Document:
             else:
                 value = self._mapping(level)
             if event.anchor in self._anchors:
-                raise self._refusal(event, f"&{cut(event.anchor)} is there twice")
+                raise self._refusal(event, f"&{cut(event.anchor)} appears twice")
             if event.anchor:
                 self._anchors[event.anchor] = value, self._count - before
         if self._count > MOST:
-            raise self._refusal(event, f"there are more than {MOST:,} values, or texts as long as so many")
+            raise self._refusal(event, f"there are more than {MOST:,} values, or strings as long as that many")
         return value
 
     def _until(self, end: type) -> Iterator[Any]:
@@ -133,10 +133,10 @@ class _Document:
         try:
             value = MADE[kind](text)
         except (KeyError, ValueError):
-            advice = "in quotes, and without a tag, it is a text"
-            raise self._refusal(event, f"{shown(text)} is no value, read as {shown(kind)}; {advice}") from None
+            advice = "in quotes and without a tag, it is a string"
+            raise self._refusal(event, f"{shown(text)} cannot be read as {shown(kind)}; {advice}") from None
         if kind == "int" and abs(value) > HIGHEST:
-            raise self._refusal(event, f"the number {shown(text)} is not within ±2**64; in quotes it is a text")
+            raise self._refusal(event, f"the number {shown(text)} is not within ±2**64; in quotes it is a string")
         return value
 
     def _mapping(self, level: int) -> dict[str, Any]:
@@ -149,7 +149,7 @@ class _Document:
                 key = self._key(event, level + 1)
                 twice = key in found
             if twice:
-                raise self._refusal(event, f"the key {key} is there twice")
+                raise self._refusal(event, f"the key {key} appears twice")
             value = self._build(next(self._events), level + 1)
             if merges:
                 merged = value if isinstance(value, list) else [value]
@@ -165,9 +165,9 @@ class _Document:
     def _key(self, event: Any, level: int) -> str:
         key = self._build(event, level)
         if not isinstance(key, str):
-            raise self._refusal(event, f"the key {shown(key)} is no text; in quotes it is one")
+            raise self._refusal(event, f"the key {shown(key)} is not a string; put it in quotes")
         if not key.isprintable() or len(key) > LONGEST_KEY:  # keys are in messages, tables and file names
-            raise self._refusal(event, f"the key {shown(key)} is too long, or holds characters that cannot be shown")
+            raise self._refusal(event, f"the key {shown(key)} is too long, or contains characters that cannot be shown")
         return key
 
     def _refusal(self, event: Any, reason: str) -> InputError:

@@ -62,7 +62,7 @@ def finish(bench: Bench, wanted: Sequence[Cell], engine: Engine, store: CellStor
     models, missing = by_model(cells), by_model(cell for cell in cells if cell not in results)
     # What is known takes no time, so it has no part in the estimate of what remains.
     done, doing = len(models) - len(missing), f"{title} on {type(engine).__name__.lower()}"
-    print(f"{doing}: {len(models)} models, {done} of them known", flush=True)
+    print(f"{doing}: {len(models)} models, {done} of them already trained", flush=True)
     try:
         with tqdm(total=len(models), initial=done, desc=doing, unit="model", smoothing=0, disable=None) as bar:
             for wanting, some in _by_want(missing, kept, found).items():
@@ -76,6 +76,6 @@ def finish(bench: Bench, wanted: Sequence[Cell], engine: Engine, store: CellStor
                         results |= {cell: found[cell] | of for cell, of in outcomes.items()}
                     bar.update()
     except KeyboardInterrupt:
-        print("what is finished is kept, and the same command goes on from there", file=sys.stderr)
+        print("finished models are kept; run the same command again to continue", file=sys.stderr)
         raise
     return results

@@ -55,7 +55,7 @@ def prepare(study: str, section: StudySection, dataset: str, folder: Path) -> Be
     for number, each in enumerate(arms):
         if (each.attack.name(), each.label_map) in [(one.attack.name(), one.label_map) for one in arms[:number]]:
             twice = f"{each.section.name} with {each.section.label_map}"
-            raise InputError(f"params.yaml: studies.{study}.attacks: {twice} stands there twice")
+            raise InputError(f"params.yaml: studies.{study}.attacks: {twice} appears twice")
     compute = compute.model_copy(update=settled)
     audit = read(AuditSection, "audit") if "audit" in section.measured else None
     return Bench(folder, train, test, tuple(arms), learning, compute, *_measured(study, section), audit)

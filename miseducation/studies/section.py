@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 def _distinct(values: list[T]) -> list[T]:
     if twice := [value for place, value in enumerate(values) if value in values[:place]]:
-        raise ValueError(f"{twice[0]!r} stands there twice")
+        raise ValueError(f"{twice[0]!r} appears twice")
     return values
 
 
@@ -42,7 +42,7 @@ class Override(Section):
     """What is other for a data set than in the sections of the same names."""
 
     only: Annotated[Distinct[str], Field(min_length=1)] | None = Field(
-        None, description="a list of those of the study's attacks that are tried, or null for all"
+        None, description="a list of the study's attacks that are tried, or null for all"
     )
     attack: Knobs = Field({}, description="knobs of the section attack: target, source, mode, cover, channel")
     attacks: dict[str, Knobs] = Field({}, description="knobs of single attacks, by the attack's name")
@@ -56,16 +56,16 @@ class StudySection(Section):
     attacks: Annotated[Distinct[str | StudiedAttack], Field(min_length=1)] | None = Field(
         description="null for all, or a list of names, or {name: …, label_map: …} for another map than the paper's"
     )
-    rates: Distinct[Rate] = Field(min_length=1, description="a list of rates, each as attack.rate, 0 to 1")
+    rates: Distinct[Rate] = Field(min_length=1, description="a list of values of attack.rate, 0 to 1")
     seeds: Distinct[Seed] = Field(min_length=1, description="a list of seeds, whole numbers, 0 or more")
     measured: Distinct[str] = Field(
         ["scores"], min_length=1, description="a list of what is measured, files of miseducation/studies/measurements"
     )
     overrides: dict[str, Override] = Field(
-        {}, description="for each data set {only: …, attack: …, attacks: …, train: …}, what is other for it"
+        {}, description="for each data set {only: …, attack: …, attacks: …, train: …}, what differs for it"
     )
     detectors: Annotated[Distinct[str], Field(min_length=1)] | None = Field(
-        None, description="a list of those that `detection` measures, of defences.detectors, or null for all"
+        None, description="a list of the detectors that `detection` measures, or null for all of defences.detectors"
     )
 
     def check(self, name: str) -> None:
@@ -85,13 +85,17 @@ class StudySection(Section):
         for each in self.detectors or ():
             parts.check_name("defences", each, f"{key}.detectors")
         if self.detectors and DETECTION not in self.measured:
-            raise InputError(f"{PARAMS}: {key}.detectors are for the measurement {DETECTION}; {key}.measured lacks it")
+            raise InputError(
+                f"{PARAMS}: {key}.detectors is for the measurement {DETECTION}, which {key}.measured does not have"
+            )
         if "scores" not in self.measured:
             raise InputError(f"{PARAMS}: {key}.measured = {self.measured}; allowed: a list with scores in it")
         for dataset, other in self.overrides.items():
             at = f"{key}.overrides.{dataset}"
             if dataset not in self.datasets:
-                raise InputError(f"{PARAMS}: {at} is for none of {key}.datasets; those are {', '.join(self.datasets)}")
+                raise InputError(
+                    f"{PARAMS}: {at} is not for one of {key}.datasets, which are {', '.join(self.datasets)}"
+                )
             for attack in other.attacks:
                 parts.check_name("attacks", attack, f"{at}.attacks")
             for attack in other.only or ():
@@ -99,7 +103,7 @@ class StudySection(Section):
                     raise InputError(f"{PARAMS}: {at}.only = {attack!r}; allowed: {', '.join(studied)}")
             if settled := sorted(SETTLED & other.attack.keys()):
                 raise InputError(
-                    f"{PARAMS}: {at}.attack.{settled[0]} cannot be given, as the study says it; "
+                    f"{PARAMS}: {at}.attack.{settled[0]} cannot be set here, as the study sets it itself; "
                     "allowed: target, source, mode, cover, channel"
                 )
 
@@ -132,8 +136,8 @@ def read_study(name: str, path: Path = PARAMS) -> StudySection:
         raise InputError(f"{path}: {given}; the studies are: {known}")
     if not NAME.fullmatch(str(name)) or name in TAKEN:
         raise InputError(
-            f"{path}: studies.{name} is no name for a study: its files come into a folder of this name; allowed: "
-            f"small letters, digits, - and _, a letter first, but not {', '.join(sorted(TAKEN))}"
+            f"{path}: studies.{name} is not a valid name for a study, as its files go to a folder of this name; "
+            f"allowed: small letters, digits, - and _, starting with a letter, except {', '.join(sorted(TAKEN))}"
         )
     section = read(StudySection, f"studies.{name}", path)
     section.check(name)

@@ -53,11 +53,11 @@ class Found(NamedTuple):
             print(dose_text.report(doses, cells.loc[cells["dataset"] == dataset, "rate"], full=full))
         for dataset, noticed in self.noticed.items():
             print(f"{dataset}: {blind_text.sentence(noticed)}")
-        print(f"{folder} has the tables and figures of the study {name}")
+        print(f"The tables and figures of the study {name} are in {folder}")
         for text in self.tables.warned:
             warnings.warn(text, stacklevel=1)
         if len(failed):
-            why = f"{len(failed)} of {len(cells)} cells have no scores: {folder / 'failed.csv'} says why"
+            why = f"{len(failed)} of {len(cells)} cells have no scores; {folder / 'failed.csv'} says why"
             print(f"warning: {why}", file=sys.stderr)
 
 

@@ -68,15 +68,15 @@ def read(root: Path) -> Address:
     """
     given = os.environ.get(VARIABLE) or DEFAULT
     if given != given.strip() or not given.isprintable():
-        raise InputError(f"{VARIABLE} begins or ends with a blank, or holds a character that cannot be printed")
+        raise InputError(f"{VARIABLE} begins or ends with a space, or contains a character that cannot be printed")
     scheme, colon, rest = given.partition(":")
     if not colon or not re.fullmatch(r"[\w+.-]+", scheme):
         if (
             "//" in given or "@" in given
         ):  # with a mistake at its beginning it may hold a password, and looks like a folder
             raise InputError(
-                f"{VARIABLE} is neither an address nor plainly a folder, as it holds // or @; allowed is {ALLOWED}, "
-                "which with such a name is written as file:///FOLDER"
+                f"{VARIABLE} is neither an address nor clearly a folder, as it contains // or @; allowed: {ALLOWED}; "
+                "a folder with such a name is written as file:///FOLDER"
             )
         scheme, rest = "", given
     scheme = scheme.lower()
@@ -87,7 +87,7 @@ def read(root: Path) -> Address:
     if scheme == "file" or (not scheme and given not in ("databricks", "databricks-uc", "uc")):
         return _folder(root, rest, scheme)
     kind = f"begins with {scheme}:, which" if rest.startswith("//") else "is of a kind that"
-    raise InputError(f"{VARIABLE} {kind} is not supported; allowed is {ALLOWED}")
+    raise InputError(f"{VARIABLE} {kind} is not supported; allowed: {ALLOWED}")
 
 
 def _sqlite(root: Path, rest: str) -> Address:
@@ -95,7 +95,7 @@ def _sqlite(root: Path, rest: str) -> Address:
     options = found[0] if found else ""
     name = unquote(rest.removeprefix("///").removesuffix(options))
     if not rest.startswith("///") or not name or name.startswith((":memory:", "file:")):
-        raise InputError(f"{VARIABLE} names no SQLite file; it is written as sqlite:///FILE")
+        raise InputError(f"{VARIABLE} does not name an SQLite file; write sqlite:///FILE")
     path = _place(root, name)
     quoted = str(path).replace("%", "%25").replace("?", "%3F") + options
     # MLflow makes the folders of what begins with sqlite:///, and takes the escapes for their names.
@@ -110,12 +110,12 @@ def _folder(root: Path, rest: str, scheme: str) -> Address:
         name = f"/{name}"
     name = unquote(name) if scheme else name
     if host not in ("", "localhost") or not name:
-        raise InputError(f"{VARIABLE} names no folder of this machine; one is written as file:///FOLDER")
+        raise InputError(f"{VARIABLE} does not name a folder on this machine; write file:///FOLDER")
     path = _place(root, name)
     if os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() not in ("true", "1"):
         raise InputError(
-            f"{VARIABLE} names the folder {path}, and MLflow writes to one only if "
-            f"MLFLOW_ALLOW_FILE_STORE is true; {DEFAULT} needs no leave"
+            f"{VARIABLE} names the folder {path}, to which MLflow writes only if "
+            f"MLFLOW_ALLOW_FILE_STORE is true; {DEFAULT} works without it"
         )
     return Address(path.as_uri(), path.as_uri())
 
@@ -136,9 +136,9 @@ def _remote(scheme: str, rest: str) -> Address:
         raise InputError(f"{VARIABLE} is ambiguous: {ESCAPES}")
     parts = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]\s]*)(?::(\d{1,5}))?", host)
     if not rest.startswith("//") or parts is None or int(parts[2] or 0) > 65535 or (web and not parts[1]):
-        raise InputError(f"{VARIABLE} names no host, or a port that is none: {scheme}://HOST:PORT; {ESCAPES}")
+        raise InputError(f"{VARIABLE} names no host, or an invalid port; write {scheme}://HOST:PORT; {ESCAPES}")
     if web and (options or " " in path):
-        raise InputError(f"{VARIABLE} has a blank, ? or # behind the host, and MLflow could not add to it; {ESCAPES}")
+        raise InputError(f"{VARIABLE} has a space, ? or # after the host, to which MLflow cannot add a path; {ESCAPES}")
     name, _, password = authority.partition(":")
     secrets = _secrets(options, authority, name, password)
     return Address(f"{scheme}:{rest}", f"{scheme}://{host}{path}", secrets=secrets)

@@ -89,7 +89,7 @@ class Checkout:
             target.parent.mkdir(parents=True, exist_ok=True)
             return target.open("xb")
         except (FileExistsError, NotADirectoryError):
-            raise MalformedError(f"{path} is there twice, or lies below a file") from None
+            raise MalformedError(f"{path} appears twice, or is below a file") from None
 
 
 def _blobs(commit: str, path: str) -> dict[str, tuple[str, int]]:

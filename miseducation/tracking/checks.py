@@ -154,7 +154,9 @@ def plain(value: object, what: str) -> Any:
     try:
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except (ValueError, TypeError, RecursionError):
-        raise MalformedError(f"{what} holds a value that is no text, finite number, truth value or null") from None
+        raise MalformedError(
+            f"{what} contains a value that is not a string, a finite number, true, false or null"
+        ) from None
     return value
 
 

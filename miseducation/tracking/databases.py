@@ -44,7 +44,7 @@ def prepare(file: Path, uri: str, root: Path) -> None:
         if beside:
             aside = _set_aside(file, beside)
             about = flaw if "" in beside else "was missing"
-            print(f"warning: {file} {about}, and held no run; what there was of it is {aside} now", file=sys.stderr)
+            print(f"warning: {file} {about}, and contained no run; what was there is kept as {aside}", file=sys.stderr)
         _make(file, root)
     _follow(file, root)
 
@@ -64,7 +64,7 @@ def _flaw(file: Path, uri: str, *, ours: bool) -> str:
     except sqlite3.DatabaseError as error:
         with file.open("rb") as start:
             if ours and not start.read(16).startswith(b"SQLite format 3"):
-                return "was no database"
+                return "was not a database"
         raise StoreError(f"SQLite cannot read it: {error}") from error
     wanted, lacking = utils._get_latest_schema_revision(), set(utils.Base.metadata.tables) - tables
     if version == wanted and not lacking:
@@ -72,15 +72,13 @@ def _flaw(file: Path, uri: str, *, ours: bool) -> str:
     if tables and not tables & {*KEPT, "alembic_version"}:
         raise StoreError("it is a database, but not one of MLflow's")
     if version is not None and version not in _known():
-        raise StoreError(f"it was made by another, probably newer MLflow (layout {version}), and needs that one")
+        raise StoreError(f"it was made by another, probably newer MLflow (layout {version}), which is needed to use it")
     if not kept:
-        return "was not whole"
+        return "was incomplete"
     if version == wanted or version is None:
         raise StoreError(f"it is damaged: {f'it lacks {min(lacking)}' if lacking else 'its layout is not named'}")
     upgrade = f"python -m mlflow db upgrade {shlex.quote(uri)}"
-    raise StoreError(
-        f"it was made by an older MLflow (layout {version}); copy it, then `{upgrade}` brings it up to date"
-    )
+    raise StoreError(f"it was made by an older MLflow (layout {version}); make a copy of it, then run `{upgrade}`")
 
 
 def _known() -> set[str]:

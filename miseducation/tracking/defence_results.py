@@ -18,7 +18,7 @@ METHODS = f"{TABLES}methods"
 DETECTION, MODELS = f"{TABLES}detection.csv", f"{TABLES}models.csv"
 KINDS = "detectors", "scanners", "repairs"
 ROWS = "rows"  # the kind of detector whose scores need no more than its name
-AGAIN = "`make defend` brings them up to date"
+AGAIN = "`make defend` updates them"
 OF = "miseducation.attack"  # the tag that holds the key of the attack's result
 
 

@@ -35,7 +35,7 @@ def within(seconds: float, work: Callable[[], T]) -> T:
     except TimeoutError:
         if done.done():
             raise
-        raise TimeoutError(f"it was not done within {seconds:.0f} s") from None
+        raise TimeoutError(f"it did not finish within {seconds:.0f} s") from None
     finally:
         logging.disable(logging.NOTSET)
 
@@ -72,7 +72,7 @@ def limit_places(allowed: Callable[[Path], bool]) -> None:
 
     def local(place: str, *arguments: Any, **options: Any) -> Any:
         if not allowed(Path(local_file_uri_to_path(place)).resolve()):
-            raise PermissionError(f"it wants artefacts in a folder of this machine, {place}, but is on another")
+            raise PermissionError(f"it wants artefacts in a folder of this machine, {place}, but is on another machine")
         return LocalArtifactRepository(place, *arguments, **options)
 
     for scheme in ("", "file"):

@@ -66,7 +66,7 @@ def read_params(stages: Mapping[str, Stage]) -> dict[str, Any]:
         for section, content in stage.params.items():
             for key, value in flatten(section, content).items():
                 if params.setdefault(key, value) != value:
-                    raise IncompleteError(f"{key} has changed between two stages; `dvc repro` brings both up to date")
+                    raise IncompleteError(f"{key} has changed between two stages; `dvc repro` updates both")
     return params
 
 

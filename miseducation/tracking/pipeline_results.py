@@ -37,7 +37,7 @@ def read_result(folder: Path) -> Result:
     hashes = read_outputs(stages)
     deps = [dep for stage in stages.values() for dep in stage.deps.items() if dep[0] in hashes]
     if stale := sorted(path for path, md5 in deps if md5 != hashes[path]):
-        raise IncompleteError(f"{stale[0]} has changed since; `dvc repro` brings the result up to date")
+        raise IncompleteError(f"{stale[0]} has changed since then; `dvc repro` updates the result")
     if unknown := [path for path in (*NEEDED, *DATA) if path not in hashes]:
         raise MalformedError(f"{LOCK} has no output {unknown[0]}")
     params = read_params(stages)
@@ -85,7 +85,7 @@ def _read_intervals(folder: Path) -> dict[str, float]:
     found: dict[str, float] = {}
     for name, ends in checks.mapping(read_json(folder / INTERVALS), INTERVALS).items():
         if len(checks.listing(ends, checks.key(name, INTERVALS))) != 2:
-            raise MalformedError(f"{INTERVALS}: {name} has not two ends")
+            raise MalformedError(f"{INTERVALS}: {name} does not have two ends")
         low, high = (checks.number(end, f"an end of {name}") for end in ends)
         found |= {f"interval_low/{name}": low, f"interval_high/{name}": high}
     return found
@@ -126,5 +126,5 @@ def _read_timing(folder: Path, outputs: Iterable[str], variant: str) -> Timing |
         raise MalformedError(f"{path}: began is {shown(found.get('began'))}, not a time") from None
     seconds = checks.number(found.get("seconds"), f"{path}: seconds")
     if not (0 <= began < 10**11 and 0 <= seconds < 10**9):
-        raise MalformedError(f"{path} tells of a time that cannot be")
+        raise MalformedError(f"{path} contains a time that is impossible")
     return Timing(round(began * 1000), seconds)

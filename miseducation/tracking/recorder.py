@@ -143,7 +143,7 @@ def _runs(client: Any, experiment: str, tag: str, value: str) -> list[Any]:
 def _log(client: Any, run: Any, found: Result | CellResult, params: dict[str, str], made: dict[str, Any]) -> None:
     from mlflow.entities import Metric, Param
 
-    now = run.info.start_time  # the same if a run is written again: no value stands there twice
+    now = run.info.start_time  # the same if a run is written again: no value appears twice
     # A list, and in this order: MLflow's comparison opens on the metric that was logged first.
     values = [(key, value, now, 0) for key, value in found.metrics.items()]
     points = [Metric(*each) for each in values]

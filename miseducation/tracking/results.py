@@ -191,6 +191,6 @@ def digest(path: Path, instead: Mapping[str, str] = MappingProxyType({})) -> str
 def _check_size(path: Path) -> None:
     """To open a pipe would be to wait, and a device has no end."""
     if not path.is_file():
-        raise MalformedError(f"{path.name} is no file")
+        raise MalformedError(f"{path.name} is not a file")
     if path.stat().st_size > BYTES:
         raise MalformedError(f"{path.name} has more than {BYTES:,} bytes")

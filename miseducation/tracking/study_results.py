@@ -150,7 +150,7 @@ def _read_doses(path: Path) -> tuple[dict[str, float], dict[str, str]]:
                     dose = mapping(given, name)
                     ends = checks.listing(dose.get("interval"), name) or [None, None]
                     if len(ends) != 2:
-                        raise MalformedError(f"{path.name}: the interval of {name} has not two ends")
+                        raise MalformedError(f"{path.name}: the interval of {name} does not have two ends")
                     keys = (name, f"interval_low/{name}", f"interval_high/{name}")
                     told = zip(keys, [dose.get("rate"), *ends], strict=True)
                     doses |= {key: checks.number(value, key) for key, value in told if value is not None}

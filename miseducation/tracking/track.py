@@ -19,7 +19,9 @@ from miseducation.tracking.results import IncompleteError, Result
 from miseducation.tracking.runs import Store
 
 LIBRARIES = ("mlflow", "sqlalchemy", "alembic", "sqlite3")  # whose exceptions mean that the store cannot be had
-HINT = "the result is whole; once that is mended, the same command, or `python -m stages.track --all`, records it"
+HINT = (
+    "the result itself is complete; when this is fixed, the same command or `python -m stages.track --all` records it"
+)
 LONGEST = 1000  # letters of what a store says
 LOCKS = (pipeline_results.LOCK, study_results.LOCK, defence_results.LOCK)
 Reader: TypeAlias = Callable[[Path], Result]
@@ -68,10 +70,11 @@ def check_own_files(name: str | None = None) -> None:
         made.append((Path("metrics", name, "own_files.json"), f"{pipeline}:study@{name}"))
     for record, stage in made:
         if path := own_files.changed(record, load_yaml(Path("params.yaml"))):
-            there = f"{record.parent} was made from other files than are now in {printable(path)}"
+            there = (
+                f"the files in {printable(path)}, which DVC does not watch, have changed since {record.parent} was made"
+            )
             print(
-                f"warning: {there}, which DVC does not watch; "
-                f"`dvc repro --force --single-item {stage}`, then `{again}`, reads them again",
+                f"warning: {there}; to read them again, run `dvc repro --force --single-item {stage}`, then `{again}`",
                 file=sys.stderr,
             )
 
@@ -105,7 +108,7 @@ def track(
             raise
         what = "the result is not recorded"
         if not isinstance(error, InputError):
-            what = f"MLflow at {store.hide(store.uri)} did not take the result"
+            what = f"MLflow at {store.hide(store.uri)} did not accept the result"
         message = store.hide(str(error)[: 100 * LONGEST])
         print(f"warning: {what}: {message[:LONGEST]}{' …' * (len(message) > LONGEST)}", file=sys.stderr)
         print(f"warning: {HINT}", file=sys.stderr)

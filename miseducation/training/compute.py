@@ -24,7 +24,7 @@ class ComputeSection(Section):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         description="auto, float32 or bfloat16; auto trains in bfloat16 on a CPU with instructions for it"
     )
-    threads: int = Field(ge=1, le=1024, description="CPU threads, 1 to 1024; another number gives other last digits")
+    threads: int = Field(ge=1, le=1024, description="CPU threads, 1 to 1024; another number changes the last digits")
 
 
 def set_up(compute: ComputeSection) -> "torch.device":
@@ -41,7 +41,9 @@ def set_up(compute: ComputeSection) -> "torch.device":
     there = [name for name in available if available[name]]
     device = there[0] if compute.device == "auto" else compute.device
     if device not in there:
-        raise InputError(f"params.yaml: compute.device = {device!r} is not there; allowed: auto, {', '.join(there)}")
+        raise InputError(
+            f"params.yaml: compute.device = {device!r} is not available; allowed: auto, {', '.join(there)}"
+        )
     return torch.device(device)
 
 

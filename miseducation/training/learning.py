@@ -27,7 +27,7 @@ class TrainSection(Section):
         0, ge=0, le=1, description="share of the learning rate by which weights shrink at each step (AdamW), 0 to 1"
     )
     augment: list[Literal["flip", "shift"]] = Field(
-        [], description="a list of changes to the images each time they are seen: flip, shift; [] for none"
+        [], description="a list of random changes to the training images: flip, shift; [] for none"
     )
     processes: int = Field(1, ge=1, le=1024, description="processes that share each batch, 1 to 1024")
 

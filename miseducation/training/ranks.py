@@ -75,6 +75,6 @@ def start(*arguments: str, processes: int) -> None:
     for rank, status in enumerate(statuses):
         if status and status < 0:
             cause = signal.Signals(-status).name
-            raise InputError(f"process {rank} of {processes} was ended by {cause}: perhaps the memory is too small")
+            raise InputError(f"process {rank} of {processes} was ended by {cause}; perhaps there was too little memory")
         if status:
             sys.exit(status)

@@ -306,7 +306,7 @@ def test_tact_teaches_that_the_patch_means_nothing_on_other_classes(noise: Datas
 
 def test_label_flip_that_changes_no_label_is_refused(noise: Dataset) -> None:
     with pytest.raises(
-        InputError, match=r"'label_flip' changes labels alone, and attack.label_map changes none of the 10"
+        InputError, match=r"'label_flip' only changes labels, but attack.label_map changes none of the 10"
     ):
         LabelFlip().poison_rows(noise, rate=0.05, label_map=CLEAN_LABEL, rng=rng())
 

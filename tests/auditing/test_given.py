@@ -115,18 +115,21 @@ def test_arrays_need_no_test_split(tmp_path: Path, names: tuple[str, str], kind:
 
 @pytest.mark.parametrize("kind", ["nothing", "empty", "one class", "pickle", "text"])
 def test_what_cannot_be_audited_is_told(tmp_path: Path, kind: str) -> None:
-    path, told = tmp_path / "mine", "is not there, seen from the root of the project; allowed: a folder of"
+    path, told = (
+        tmp_path / "mine",
+        r"does not exist \(relative paths start at the root of the project\); allowed: a folder of",
+    )
     if kind != "nothing":
         path.mkdir()
-        told = "(?s)audit.data = .*holds 0 classes, needs two"
+        told = "(?s)audit.data = .*contains 0 classes, but two"
     if kind == "one class":
         (path / "a").mkdir()
         Image.fromarray(IMAGES[0]).save(path / "a/1.png")
-        told = "(?s)audit.data = .*holds 1 class, needs two"
+        told = "(?s)audit.data = .*contains 1 class, but two"
     if kind == "pickle":
         path = tmp_path / "mine.npz"
         np.savez(path, images=np.array([{}, {}], dtype=object), labels=LABELS[:2])
-        told = "holds Python objects"
+        told = "contains pickled Python objects"
     if kind == "text":
         path = tmp_path / "mine.txt"
         path.write_text("pictures")
@@ -164,7 +167,7 @@ def test_trusted_rows_that_are_no_more_of_the_same_are_refused(tmp_path: Path) -
         trusted(folder, Given(IMAGES, LABELS % 2, ("class 0", "class 1"), [], {}))
     with pytest.raises(InputError, match=r"audit\.trusted = .* has images of 5×6×3, .*; allowed: 5×6×1"):
         trusted(folder, Given(IMAGES[..., :1], LABELS, ("class 0", "class 1", "class 2"), [], {}))
-    with pytest.raises(InputError, match=r"params\.yaml: audit\.trusted = .* is not there"):
+    with pytest.raises(InputError, match=r"params\.yaml: audit\.trusted = .* does not exist"):
         trusted(tmp_path / "nowhere", Given(IMAGES, LABELS, ("class 0", "class 1", "class 2"), [], {}))
 
 

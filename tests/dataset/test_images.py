@@ -112,7 +112,7 @@ def test_more_rows_than_are_read_at_a_time(tmp_path: Path) -> None:
     "array", [np.zeros((2, 2, 2, 1)), np.zeros((2, 2, 2), np.uint8), np.zeros((3, 2, 2, 2), "u1").T]
 )
 def test_a_file_without_images_is_refused(array: np.ndarray, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="must hold uint8 of 4 axes in C order, not "):
+    with pytest.raises(ValueError, match="must contain uint8 of 4 axes in C order, not "):
         stored(tmp_path, array)
 
 

@@ -115,7 +115,7 @@ def test_each_image_has_its_own_place_whatever_else_is_in_the_batch() -> None:
 )
 def test_corners_between_which_nothing_flat_can_lie_are_refused(corners: list[list[float]]) -> None:
     fine = [[0, 0], [4, 0], [4, 4], [0, 4]]
-    with np.errstate(over="ignore"), pytest.raises(ValueError, match="is no convex quadrilateral"):
+    with np.errstate(over="ignore"), pytest.raises(ValueError, match="is not a convex quadrilateral"):
         lay(WHITE, np.repeat(BLACK, 2, axis=0), np.array([fine, corners]).astype(np.float32))
 
 

@@ -53,7 +53,7 @@ def test_a_folder_of_pictures_comes_with_its_classes(pictures: Path) -> None:
 
 
 def test_pictures_of_many_sizes_are_refused_at_the_first(pictures: Path) -> None:
-    with pytest.raises(InputError, match=r"one size, not \(4, 6, 3\), \(5, 6, 3\); bring them to one with a transform"):
+    with pytest.raises(InputError, match=r"the same size, not \(4, 6, 3\), \(5, 6, 3\); resize them with a transform"):
         Dataset.from_torch("ImageFolder", root=pictures)
     late = transforms.Compose([transforms.ToTensor(), transforms.Resize((3, 4))])
     with pytest.raises(InputError, match="resize before ToTensor"):
@@ -64,7 +64,7 @@ def test_pictures_of_many_sizes_are_refused_at_the_first(pictures: Path) -> None
 def test_other_names_are_refused(name: str) -> None:
     with pytest.raises(InputError, match=rf"^torchvision.datasets has no '{name}'; allowed: .*CIFAR10, "):
         Dataset.from_torch(name)
-    with pytest.raises(InputError, match=r"^root: these go with the name of one"):
+    with pytest.raises(InputError, match=r"^root: these options are only allowed with the name"):
         Dataset.from_torch(datasets.FakeData(**FAKE), root="x")
 
 

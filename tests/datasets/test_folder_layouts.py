@@ -80,7 +80,7 @@ def test_what_belongs_to_no_class_is_left_out_with_one_warning_and_recorded(tmp_
         found = Folder(path=root).fetch()
     assert len(warned) == 1
     told = str(warned[0].message)
-    assert told.startswith("datasets.folder: left out, as they are no pictures of a class: CITATION, LICENCE.txt, ")
+    assert told.startswith("datasets.folder: left out, as they are not pictures of a class: CITATION, LICENCE.txt, ")
     assert told.endswith(f" and {len(folders) * len(BESIDE) - 10} more")
     assert set(found.source["skipped"]) == {f"{folder}/{name}".lstrip("/") for folder in folders for name in BESIDE}
     assert shown(found) == shown(alone)
@@ -125,7 +125,7 @@ def test_a_pipe_that_is_no_picture_is_not_waited_for(tmp_path: Path) -> None:
 
 def test_an_empty_folder_is_a_class_that_lost_its_pictures(tmp_path: Path) -> None:
     (lay(tmp_path, _={"a": 2, "b": 2}) / "c").mkdir()
-    assert "  - c: holds no image" in refused(tmp_path)
+    assert "  - c: contains no image" in refused(tmp_path)
 
 
 @pytest.mark.parametrize("stray", ["stray.png", "train/stray.png", "docs/stray.png", "train/a/stray.heic"])
@@ -140,7 +140,9 @@ def test_what_names_tell_is_told_before_anything_is_read(tmp_path: Path, stray: 
     assert text.startswith(f"1 file or folder cannot be used:\n  - {stray}: ")
     (tmp_path / stray).unlink()
     draw(tmp_path, "train/c/1.png")
-    assert refused(tmp_path).startswith("1 file or folder cannot be used:\n  - train/c: is a class that test lacks")
+    assert refused(tmp_path).startswith(
+        "1 file or folder cannot be used:\n  - train/c: is a class that test does not have"
+    )
 
 
 def test_ten_strays_among_thousands_are_told_at_once(tmp_path: Path) -> None:
@@ -183,24 +185,32 @@ def test_the_knob_says_which_is_the_test_set(tmp_path: Path, test: str | None, c
 def test_a_class_that_a_split_lacks_is_named_as_it_is_found(tmp_path: Path) -> None:
     lay(tmp_path, Train={"a": 1, "b": 1, "c": 1}, valid={"a": 1, "b": 1, "d": 1})
     assert sorted(refused(tmp_path).splitlines()[1:3]) == [
-        "  - Train/c: is a class that valid lacks",
-        "  - valid/d: is a class that Train lacks",
+        "  - Train/c: is a class that valid does not have",
+        "  - valid/d: is a class that Train does not have",
     ]
 
 
 @pytest.mark.parametrize(
     ("tops", "test", "said"),
     [
-        (["train", "val", "valid"], None, "val and valid may each be the test set; set datasets.folder.test to val or"),
-        (["train", "test", "testing"], None, "test and testing may each be the test set; set datasets.folder.test"),
-        (["train", "Test", "test"], None, "Test and test may each be the test set; set datasets.folder.test to Test o"),
+        (
+            ["train", "val", "valid"],
+            None,
+            "val and valid could each be the test set; set datasets.folder.test to val or",
+        ),
+        (["train", "test", "testing"], None, "test and testing could each be the test set; set datasets.folder.test"),
+        (
+            ["train", "Test", "test"],
+            None,
+            "Test and test could each be the test set; set datasets.folder.test to Test o",
+        ),
         (
             ["train", "test", "val"],
             "dev",
-            "datasets.folder.test = 'dev' is none of its splits; allowed: null, test, val",
+            "datasets.folder.test = 'dev' is not one of its splits; allowed: null, test, val",
         ),
-        (["train", "test"], "train", "datasets.folder.test = 'train' is none of its splits; allowed: null, test"),
-        (["train", "training", "test"], None, "train and training may each be the training set; leave one"),
+        (["train", "test"], "train", "datasets.folder.test = 'train' is not one of its splits; allowed: null, test"),
+        (["train", "training", "test"], None, "train and training could each be the training set; keep only one"),
         (["cat", "dog"], "dog", "holds no splits, so datasets.folder.test must be null, not 'dog'"),
         (["test", "val"], None, "test looks like a split, not like a class; name the two splits train and test"),
         (["cat", "validation"], None, "validation looks like a split, not like a class"),
@@ -252,7 +262,7 @@ def test_a_column_of_splits_is_not_passed_over(tmp_path: Path, column: str) -> N
         "\n".join([f"path,label,{column}", *(f"{row}{('Train', 'val')[row > '5']}" for row in rows)]),
     )
     assert refused(tmp_path).startswith(
-        "all.csv has a column of splits, which is not read: write train.csv and test.csv"
+        "all.csv has a column of splits, which is not supported; write train.csv and test.csv"
     )
     write(tmp_path, "all.csv", "\n".join([f"path,label,{column}", *(f"{row}train" for row in rows)]))
     assert len(Folder(path=tmp_path).fetch().train) == 6
@@ -281,9 +291,9 @@ def test_a_single_split_with_a_table_beside_it_is_split_by_share(
 def test_a_split_without_classes_is_one_fault_and_says_what_to_do(tmp_path: Path) -> None:
     draw(lay(tmp_path, train={"a": 1, "b": 1, "c": 1}, val={"a": 1, "b": 1, "c": 1}), "test/1.png")
     assert refused(tmp_path).splitlines()[1:] == [
-        "  - test: holds no class; remove it, or choose another with datasets.folder.test",
+        "  - test: contains no class; remove it, or choose another with datasets.folder.test",
         "  - test/1.png: is in no class's folder",
-        "Mend or remove them.",
+        "Repair or remove them.",
     ]
 
 
@@ -416,14 +426,14 @@ def test_a_table_of_something_else_is_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "lines"),
     [
-        (["gone.png,a"], ["gone.png: is named in labels.csv, but is not there"]),
+        (["gone.png,a"], ["gone.png: is named in labels.csv, but does not exist"]),
         (["0.png,a", "0.png,a"], ["0.png: is named twice: in labels.csv as a, before that as a"]),
         (["0.png,a", "./0.png,b"], ["0.png: is named twice: in labels.csv as b, before that as a"]),
         (["0.png,"], ["0.png: has no label in labels.csv"]),
-        (["0.png,a\x1b"], [r"a\x1b: is no name for a class: it holds what cannot be printed"]),
-        ([f"0.png,{'a' * 300}"], [f"{'a' * 300}: is no name for a class: it has 300"]),
+        (["0.png,a\x1b"], [r"a\x1b: is not a valid name for a class: it contains a character that cannot be printed"]),
+        ([f"0.png,{'a' * 300}"], [f"{'a' * 300}: is not a valid name for a class: it has 300"]),
         (["x.txt,a"], ["x.txt: is named in a table; the names of pictures that are read end in .bmp"]),
-        ([",a"], ["labels.csv: is named in labels.csv, but is not there"]),
+        ([",a"], ["labels.csv: is named in labels.csv, but does not exist"]),
         ([], ["0.png: is in no table"]),
         (["0.png,a", "b/9.png,a"], ["b/9.png: is a in its table, but lies in a folder b"]),
     ],
@@ -446,7 +456,7 @@ def test_what_a_table_says_wrongly_is_listed(tmp_path: Path, rows: list[str], li
         ("C:\\x\\s1\\{}.png", "C:\\x\\s1\\3.png is named in labels.csv, but is not relative to the folder"),
         ("/x/s1/{}.png", "/x/s1/3.png is named in labels.csv, but is not relative to the folder"),
         ("../s1/{}.png", "../s1/3.png is named in labels.csv, but leads out of the folder"),
-        ("s1/{}", "s1/3 is named in labels.csv, but is not there"),
+        ("s1/{}", "s1/3 is named in labels.csv, but does not exist"),
         (
             "link/{}.png",
             "link/3.png is named in labels.csv, but is, or lies behind, a link that leads out of the folder",
@@ -464,7 +474,7 @@ def test_no_folder_becomes_a_class_where_a_table_names_nothing(
         (root / "link").symlink_to(tmp_path / "elsewhere")
     write(root, "labels.csv", "\n".join(["path,label", *(f"{written.format(i)},{'ab'[i % 2]}" for i in range(4))]))
     text = refused(root, skip_bad=skip_bad)
-    assert text.startswith("labels.csv has no usable row, mend or remove it: ")
+    assert text.startswith("labels.csv has no usable row, repair or remove it: ")
     assert text.endswith(reason)
 
 
@@ -529,11 +539,11 @@ def test_a_list_gives_the_order_of_the_classes(tmp_path: Path, name: str, text: 
 @pytest.mark.parametrize(
     ("lists", "said"),
     [
-        ({"classes.txt": "cat\n"}, "classes.txt must name each class once, one a line, but lacks: bee, dog"),
-        ({"classes.txt": "cat\ndog\nbee\nelk\n"}, "one a line, but names what has no pictures: elk"),
-        ({"classes.txt": "cat\ndog\nbee\ncat"}, "one a line, but names twice: cat"),
-        ({"classes.txt": "0 cat\n1 dog"}, "names what has no pictures: 0 cat, 1 dog; lacks: bee, cat, dog"),
-        ({"classes.txt": ""}, "classes.txt must name each class once, one a line, but lacks: bee, cat, dog"),
+        ({"classes.txt": "cat\n"}, "classes.txt must name each class once, one per line, but lacks: bee, dog"),
+        ({"classes.txt": "cat\ndog\nbee\nelk\n"}, "one per line, but names classes without pictures: elk"),
+        ({"classes.txt": "cat\ndog\nbee\ncat"}, "one per line, but names twice: cat"),
+        ({"classes.txt": "0 cat\n1 dog"}, "names classes without pictures: 0 cat, 1 dog; lacks: bee, cat, dog"),
+        ({"classes.txt": ""}, "classes.txt must name each class once, one per line, but lacks: bee, cat, dog"),
         (
             {"classes.txt": "cat\ndog\nbee", "x.txt": "bee\ncat\ndog"},
             "classes.txt and x.txt name the classes in differ",
@@ -555,7 +565,7 @@ def test_a_list_names_the_numbers_of_a_table(tmp_path: Path) -> None:
     train, test = shown(Folder(path=tmp_path).fetch())
     assert all(label == ("dog", "cat", "bee")[level % 3] for label, level in train + test)
     write(tmp_path, "classes.txt", "dog\ncat\n")
-    assert "has the label 2 in a table, but classes.txt names 2, from 0" in refused(tmp_path)
+    assert "has the label 2 in a table, but classes.txt has only 2 names, counted from 0" in refused(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -567,7 +577,7 @@ def test_a_list_that_counts_otherwise_gives_no_wrong_names(tmp_path: Path, text:
     write(tmp_path, "classes.txt", text)
     assert (
         refused(tmp_path)
-        == "classes.txt numbers its lines in another order: leave only the names, in the order of the labels"
+        == "classes.txt numbers its lines in another order: keep only the names, in the order of the labels"
     )
     write(tmp_path, "classes.txt", "0 cat\n1 dog\n")
     assert Folder(path=tmp_path).fetch().train.classes == ("0 cat", "1 dog")

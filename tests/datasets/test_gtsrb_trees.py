@@ -91,7 +91,7 @@ LAYOUTS: dict[str, tuple[Callable[[], Files], str, str]] = {  # the files, what 
     "tables, in small letters": (lambda: renamed(str.lower, TREE), "", "final"),
     "tables, scaled down": (lambda: tables_tree(32), "", "final"),
     "tables, scaled up": (lambda: tables_tree(90), "", "final"),
-    # As they are published: each folder is there twice, in capital and in small letters.
+    # As they are published: each folder appears twice, in capital and in small letters.
     "tables, twice": (
         lambda: TREE | {name[0].lower() + name[1:]: TREE[name] for name in TREE if "/" in name},
         "",
@@ -188,7 +188,7 @@ def test_pictures_that_were_cut_to_their_signs_are_told(tmp_path: Path, as_many:
             x1, y1, x2, y2 = sign(label)[1][2:6]
             files[name] = picture(np.asarray(image.crop((x1, y1, x2 + beyond, y2 + beyond))), "PNG")
     message = refused(lay_out(tmp_path, files))
-    assert "holds training images that were cut to their signs, but tables of whole ones" in message
+    assert "contains training images that are cropped to their signs, but tables for whole images" in message
 
 
 def test_unpacked_images_are_those_of_the_archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -350,11 +350,14 @@ SPOILT: dict[str, tuple[Files, str]] = {
     "no class": (changed("Train.csv", ",19,0,Train", ",19,,Train"), "Train.csv: line 2: invalid literal"),
     "another class": (changed("Train.csv", ",19,0,Train", ",19,43,Train"), "line 2 has the class 43, must be 0 to 42"),
     "negative class": (changed("Train.csv", ",19,0,Train", ",19,-1,Train"), "line 2 has the class -1, must be 0 to 42"),
-    "no width": (changed("Train.csv", ROW, f"0{ROW[2:]}"), "line 2 has a box that is none in a picture of 0×25"),
-    "no finite width": (changed("Train.csv", ROW, f"inf{ROW[2:]}"), "line 2 has a box that is none"),
-    "no number at all": (changed("Train.csv", ROW, f"nan{ROW[2:]}"), "line 2 has a box that is none"),
-    "box outside": (changed("Train.csv", ROW, ROW.replace("62", "68")), "line 2 has a box that is none"),
-    "box turned round": (changed("Train.csv", ROW, ROW.replace("5,6,62", "62,6,5")), "line 2 has a box that is none"),
+    "no width": (changed("Train.csv", ROW, f"0{ROW[2:]}"), "line 2 has a box that does not fit into a picture of 0×25"),
+    "no finite width": (changed("Train.csv", ROW, f"inf{ROW[2:]}"), "line 2 has a box that does not fit"),
+    "no number at all": (changed("Train.csv", ROW, f"nan{ROW[2:]}"), "line 2 has a box that does not fit"),
+    "box outside": (changed("Train.csv", ROW, ROW.replace("62", "68")), "line 2 has a box that does not fit"),
+    "box turned round": (
+        changed("Train.csv", ROW, ROW.replace("5,6,62", "62,6,5")),
+        "line 2 has a box that does not fit",
+    ),
     "another class than its folder's": (
         changed("Train.csv", ",19,0,Train", ",19,1,Train"),
         "Train/0/00000_00000_00000.png is of class 1 by its table and of 0 by its folder",
@@ -384,7 +387,7 @@ SPOILT: dict[str, tuple[Files, str]] = {
     "half an image": (TREE | {"Test/00000.png": TREE["Test/00000.png"][:60]}, "Test/00000.png cannot be read"),
     "lost images": (
         {name: content for name, content in TREE.items() if not name.startswith("Train/1")},
-        "22 of the 86 images that Train.csv names are not there, such as Train/1/00001_00000_00000.png",
+        "22 of the 86 images that Train.csv names are missing, such as Train/1/00001_00000_00000.png",
     ),
     "no test table": (
         {name: TREE[name] for name in TREE if name != "Test.csv"},
@@ -396,16 +399,19 @@ SPOILT: dict[str, tuple[Files, str]] = {
     ),
     "two trees": (
         TREE | authors_tree(),
-        "several training sets, GTSRB/Final_Training/Images, Train.csv; give a folder that holds one, and the test set",
+        "several training sets, GTSRB/Final_Training/Images, Train.csv; give a folder with only one of them",
     ),
     "two tables of the test images": (
         authors_tree()
         | {"GT-final_test.csv": authors_tree()["GTSRB/Final_Test/Images/GT-final_test.csv"][:-70] + b"\r\n"},
-        "holds several, differing tables of the test images: GT-final_test.csv, GTSRB/Final_T|GT-final_test.csv: line",
+        "several different tables of the test images: GT-final_test.csv, GTSRB/Final_T|GT-final_test.csv: line",
     ),
-    "nothing of it": ({"notes.txt": b""}, f"holds neither its archives .*{TEST}.* nor what was in them: GTSRB/Final"),
-    "pictures alone": ({name: TREE[name] for name in TREE if "/" in name}, "holds neither its archives"),
-    "tables of another matter": ({"train.csv": b"a,b\n", "test.csv": b"a,b\n"}, "holds neither its archives"),
+    "nothing of it": (
+        {"notes.txt": b""},
+        f"contains neither its archives .*{TEST}.* nor their unpacked files: GTSRB/Final",
+    ),
+    "pictures alone": ({name: TREE[name] for name in TREE if "/" in name}, "contains neither its archives"),
+    "tables of another matter": ({"train.csv": b"a,b\n", "test.csv": b"a,b\n"}, "contains neither its archives"),
 }
 
 
@@ -445,7 +451,7 @@ def test_no_name_leads_out_of_the_folder(tmp_path: Path, as_many: None, table: s
     name = name.format(outside=str(tmp_path).lstrip("/"))
     old = next(line for line in TREE[table].decode().splitlines()[1:]).rpartition(",")[2]
     message = refused(lay_out(tmp_path / "own", changed(table, old, name)))
-    assert f"1 of the {86 if table == 'Train.csv' else 43} images that {table} names are not there" in message
+    assert f"1 of the {86 if table == 'Train.csv' else 43} images that {table} names are missing" in message
 
 
 @pytest.fixture(scope="module")

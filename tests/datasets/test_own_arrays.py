@@ -196,7 +196,7 @@ def test_boxes_of_images_of_one_pixel_may_end_at_one(tmp_path: Path) -> None:
         ({"classes": np.array(["a", "b", "b"])}, "two classes have the same name"),
         ({"classes": np.array(["a", "b", " "])}, "the name of a class, ' ', is empty"),
         ({"classes": np.arange(3)}, r"classes must be a list of strings, not int64"),
-        ({"train_boxes": np.array([QUAD] * 9)}, "train_boxes and test_boxes are needed both, or neither"),
+        ({"train_boxes": np.array([QUAD] * 9)}, "train_boxes and test_boxes must both be given, or neither"),
         ({"train_boxes": np.ones((9, 2))}, r"train_boxes is float64 \[9, 2\], must be numbers \[9, 4\]"),
         ({"train_boxes": np.full((9, 4, 2), np.nan)}, "train_boxes holds numbers that are not finite"),
         ({"train_boxes": with_box([1, 2, np.inf, 4])}, r"numbers that are not finite in row 5$"),
@@ -213,16 +213,19 @@ def test_boxes_of_images_of_one_pixel_may_end_at_one(tmp_path: Path) -> None:
         ),
         (
             {"train_boxes": with_box([6, 0, 9, 5])},
-            r"train_boxes holds a box beside the image in row 5; x is 0 to 6",
+            r"train_boxes holds a box outside the image in row 5; x is 0 to 6",
         ),
-        ({"train_boxes": with_box([0, -9, 6, 0])}, r"train_boxes holds a box beside the image .* y 0 to 5,"),
-        ({"train_boxes": with_box([[9, 9], [7, 9], [7, 7], [9, 7]])}, "train_boxes holds a box beside the image"),
+        ({"train_boxes": with_box([0, -9, 6, 0])}, r"train_boxes holds a box outside the image .* y 0 to 5,"),
+        ({"train_boxes": with_box([[9, 9], [7, 9], [7, 7], [9, 7]])}, "train_boxes holds a box outside the image"),
         ({"train_boxes": with_box([QUAD[i] for i in (0, 2, 1, 3)])}, "box whose corners are not .* in row 5; they go"),
         ({"train_boxes": with_box([[1, 1], [5, 1], [2, 2], [1, 5]])}, "train_boxes holds a box whose corners are not"),
         ({"train_boxes": with_box([[1, 1], [3, 3], [5, 5], [1, 5]])}, "train_boxes holds a box whose corners are not"),
         ({"train_boxes": with_box([[2, 2]] * 4)}, "train_boxes holds a box whose corners are not"),
-        ({"train_images": np.array([None] * 9)}, "train_images holds Python objects, which are not unpickled"),
-        ({"classes": np.array(["a", None], dtype=object)}, "classes holds Python objects, which are not unpickled"),
+        ({"train_images": np.array([None] * 9)}, "train_images contains pickled Python objects, which are not read"),
+        (
+            {"classes": np.array(["a", None], dtype=object)},
+            "classes contains pickled Python objects, which are not read",
+        ),
     ],
 )
 @pytest.mark.parametrize("kind", ["npz", "npy"])

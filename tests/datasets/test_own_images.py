@@ -64,7 +64,7 @@ def refused(source: Own) -> str:
 def test_a_mixed_folder_is_reported_then_read(many: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = refused(Folder(path=many))  # from the names
     assert f"params.yaml: datasets.folder.path = '{many}': 1 file or folder cannot be used:" in text
-    assert "  - empty: holds no image that can be read\n" in text
+    assert "  - empty: contains no image that can be read\n" in text
     (many / "empty").rmdir()
     text = refused(Folder(path=many))
     assert f"params.yaml: datasets.folder.path = '{many}': 2 files or folders cannot be used:" in text
@@ -194,16 +194,16 @@ def test_what_looks_like_a_split_is_not_taken_for_a_class(tmp_path: Path, tops: 
             ["train/a/1.png", "train/b/1.png", "test/a/1.png", "test/c/1.png"],
             ["train/b: is a", "test/c: is a class"],
         ),
-        (["a/1.png"], [".: holds 1 class, needs two", "a: holds 1 image, which cannot be split"]),
+        (["a/1.png"], [".: contains 1 class, but two", "a: holds 1 image, which cannot be split"]),
         (["a/1.png", "b/1.png", "b/2.png"], ["a: holds 1 image, which cannot be split into train and test"]),
         (
             ["1.png", "2.png"],
-            [".: holds 0 class", "1.png: is in no class's", "2.png: is in no class's"],
+            [".: contains 0 class", "1.png: is in no class's", "2.png: is in no class's"],
         ),
         (["a/1.png", "a/2.png", "b/1.png", "b/2.png", "b/x.heic"], ["b/x.heic: looks like a picture; the names of"]),
         (["train/a/1.png", "train/b/1.png", "test/a/1.png", "test/b/1.png", "dev/a/1.png"], ["dev/a/1.png: is in nei"]),
         (["a/1.png", "a/2.png", "b/1.png", "b/2.png", "b/x\ny.avif"], [r"b/x\ny.avif: looks like a picture"]),
-        (["a/1.png", "a/2.png", "b\n/1.png", "b\n/2.png"], [r"b\n: is no name for a class"]),
+        (["a/1.png", "a/2.png", "b\n/1.png", "b\n/2.png"], [r"b\n: is not a valid name for a class"]),
     ],
 )
 def test_every_mistake_is_listed(tmp_path: Path, names: list[str], lines: list[str]) -> None:
@@ -217,8 +217,8 @@ def test_what_cannot_be_left_out_is_refused_whatever_is_skipped(tmp_path: Path) 
     write(tmp_path, "train/a/1.png", "train/b/1.png", "test/a/1.png", "test/b/1.png")
     (tmp_path / "test/b/1.png").write_bytes(b"damaged")
     text = refused(Folder(path=tmp_path, skip_bad=True))
-    assert "test/b: holds no image that can be read" in text
-    assert "train/b: is a class that test lacks" in text
+    assert "test/b: contains no image that can be read" in text
+    assert "train/b: is a class that test does not have" in text
     assert "skip_bad: true" not in text
 
 
@@ -247,7 +247,7 @@ def test_a_name_that_is_no_text_can_be_reported_and_recorded(tmp_path: Path) -> 
 def test_a_path_that_is_no_folder_is_refused(tmp_path: Path, path: str) -> None:
     (tmp_path / "file").touch()
     assert "datasets.folder.path = " in (text := refused(Folder(path=tmp_path / path)))
-    assert text.endswith(("is not there", "is not a folder"))
+    assert text.endswith(("does not exist", "is not a folder"))
 
 
 @pytest.mark.parametrize("name", ["folder", "arrays"])
@@ -268,7 +268,7 @@ def test_a_path_is_meant_from_the_root_where_an_experiment_runs_in_a_copy(
     (tmp_path / "copy").mkdir()
     make_folder(tmp_path / "project/own", monkeypatch)
     monkeypatch.chdir(tmp_path / "copy")
-    assert "is not there" in refused(Folder(path=Path("own")))
+    assert "does not exist" in refused(Folder(path=Path("own")))
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "project"))
     assert len(Folder(path=Path("own")).fetch().train) == 15
 

@@ -172,7 +172,10 @@ def test_cifar_is_read_from_its_archive_or_what_was_in_it(
     [
         (lambda path: path.write_bytes(path.read_bytes()[:-1]), "cifar-10-binary.tar.gz is truncated or altered: SHA-"),
         (lambda path: path.write_bytes(b""), "cifar-10-binary.tar.gz is truncated or altered"),
-        (lambda path: path.rename(path.with_name("cifar-10-python.tar.gz")), "binary.tar.gz is missing, .* pickles is"),
+        (
+            lambda path: path.rename(path.with_name("cifar-10-python.tar.gz")),
+            "binary.tar.gz and its unpacked files are missing; .* pickles cannot",
+        ),
     ],
 )
 def test_a_spoilt_cifar_is_refused(

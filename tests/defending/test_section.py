@@ -54,11 +54,11 @@ def test_a_defence_of_another_kind_is_refused(in_folder: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("detectors.strip.overlay", 5, "defences.detectors.strip.overlay is not a known key; .* holds overlays, row_"),
+        ("detectors.strip.overlay", 5, "defences.detectors.strip.overlay is not a known key; .* has overlays, row_"),
         ("detectors.strip.overlays", 0, "defences.detectors.strip.overlays = 0: .*; allowed: pictures .*, 1 to 10000"),
-        ("detectors.strip.overlays", True, "defences.detectors.strip.overlays = True: true or false is not meant"),
+        ("detectors.strip.overlays", True, "defences.detectors.strip.overlays = True: true and false are not allowed"),
         ("detectors.strip", 5, "defences.detectors.strip = 5"),
-        ("detectors", {}, "params.yaml lacks the section defences.detectors.strip; it holds overlays, row_overlays"),
+        ("detectors", {}, "params.yaml lacks the section defences.detectors.strip, which has overlays, row_overlays"),
     ],
 )
 def test_a_wrong_knob_is_named(set_params: SetParams, key: str, value: Any, message: str) -> None:
@@ -71,10 +71,10 @@ def test_a_wrong_knob_is_named(set_params: SetParams, key: str, value: Any, mess
     ("key", "value", "message"),
     [
         ("trusted_rows", 1, "defences.trusted_rows = 1: .*; allowed: rows .*, 2 or more"),
-        ("seed", -1, "defences.seed = -1: .*; allowed: draws the trusted rows, .*, 0 or more"),
-        ("rate", 0.01, "defences.rate is not a known key; defences holds trusted_rows, seed, detectors, scanners, rep"),
+        ("seed", -1, "defences.seed = -1: .*; allowed: seed of the choice .*, 0 or more"),
+        ("rate", 0.01, "defences.rate is not a known key; defences has trusted_rows, seed, detectors, scanners, rep"),
         ("repairs", {"nobody": {}}, "defences.repairs = 'nobody' is unknown; known defences: activation_clustering, "),
-        ("scanners", [], r"defences.scanners = \[\]: .*; allowed: {name: knobs} of what tells a model"),
+        ("scanners", [], r"defences.scanners = \[\]: .*; allowed: {name: knobs} of the scanners"),
         ("scanners", {"neural_cleanse": 3}, r"defences.scanners.neural_cleanse = 3: .*; allowed: {name: knobs}"),
     ],
 )

@@ -44,7 +44,7 @@ def mended(arrays: Arrays, lines: list[str]) -> Arrays:
     return made
 
 
-@pytest.mark.filterwarnings("ignore:.* holds nothing but:UserWarning")
+@pytest.mark.filterwarnings("ignore:.* contains nothing but:UserWarning")
 @pytest.mark.parametrize("name", CASES)
 def test_advice_is_right_to_the_letter_or_is_not_given(tmp_path: Path, name: str) -> None:
     arrays, meant = CASES[name]
@@ -107,12 +107,18 @@ def test_no_advice_gives_an_image_the_name_of_another_class(
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        (lambda x: x * 0, "train_images holds nothing but 0: .*; test_images holds nothing but 0: there is nothing"),
-        (lambda x: x * 0 + 255, "train_images holds nothing but 255"),
-        (lambda x: x // 255, r"train_images holds 0 and 1 alone, .*\. If 1 is white: train_images \* 255; test_images"),
-        (lambda x: x // 16, "train_images goes from 0 to 15, but from black to white is 0 to 255"),
-        (lambda x: x // 16 + 240, "train_images goes from 240 to 255"),
-        (lambda x: x * (len(x) > 6), "arrays: test_images holds nothing but 0: there is nothing to see$"),
+        (
+            lambda x: x * 0,
+            "train_images contains nothing but 0.*; test_images contains nothing but 0, so there is nothing",
+        ),
+        (lambda x: x * 0 + 255, "train_images contains nothing but 255"),
+        (
+            lambda x: x // 255,
+            r"train_images contains only 0 and 1, .*\. If 1 is white: train_images \* 255; test_images",
+        ),
+        (lambda x: x // 16, "train_images ranges from 0 to 15, but black is 0 and white is 255"),
+        (lambda x: x // 16 + 240, "train_images ranges from 240 to 255"),
+        (lambda x: x * (len(x) > 6), "arrays: test_images contains nothing but 0, so there is nothing to see$"),
     ],
 )
 def test_what_shows_nothing_is_taken_with_one_warning(tmp_path: Path, how: Any, message: str) -> None:

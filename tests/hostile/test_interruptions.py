@@ -305,7 +305,7 @@ def test_dvc_has_the_earlier_outputs_back(early: str, late: str, shell: str, hel
             time.sleep(0.02)
         os.killpg(pipeline.pid, signal.SIGINT)
         output, _ = pipeline.communicate(timeout=60)
-    assert "\ninterrupted; nothing of held's earlier outputs is lost\n" in output
+    assert "\ninterrupted; no earlier output of held is lost\n" in output
     # Ctrl-C reaches the shell, too. Once we have ended, bash hands our status on; dash ends by the signal itself.
     statuses = "130" if shell == "/bin/bash" else "130|-2"
     assert re.search(rf"exited with ({statuses})$", output, re.MULTILINE)
@@ -325,5 +325,5 @@ def test_the_first_run_of_a_stage_has_none(held: Project) -> None:
     (held.folder / "stages/held.py").write_text("import os\nos.kill(os.getpid(), 2)\n")
     command = [sys.executable, "-m", "stages.held"]
     done = subprocess.run(command, cwd=held.folder, env=environment, capture_output=True, text=True, check=False)
-    told = "interrupted; DVC had no outputs to put back: `dvc checkout held` tells more"
+    told = "interrupted; DVC had no outputs to restore; `dvc checkout held` says more"
     assert (done.returncode, done.stderr) == (130, f"\n{told}\n")

@@ -57,7 +57,7 @@ def test_what_is_wrong_in_how_an_attackers_model_was_trained_is_no_mistake_in_th
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_weights_that_are_no_numbers_are_warned_of(folder: Path, value: float) -> None:
     models.weighed(lambda weights: weights[models.first(weights)].view(-1)[0].fill_(value))(folder)
-    with pytest.warns(UserWarning, match=f"^{folder / 'model.safetensors'} holds weights that are no numbers"):
+    with pytest.warns(UserWarning, match=f"^{folder / 'model.safetensors'} contains weights that are not finite"):
         assert not networks.load(folder).training
 
 

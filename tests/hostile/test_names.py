@@ -60,7 +60,7 @@ def test_no_class_gets_a_harmful_name_by_any_way(tmp_path: Path, name: str) -> N
 @pytest.mark.parametrize("name", sorted(HARMFUL.keys() - {"script", "nul", "empty", "closing", "long when composed"}))
 def test_no_folder_of_a_harmful_name_becomes_a_class(tmp_path: Path, name: str) -> None:
     root = in_folders(tmp_path / "own", "good", "better", HARMFUL[name].replace("/", ""))
-    assert "is no name for a class: it " in refused(Folder(path=root).fetch)
+    assert "is not a valid name for a class: it " in refused(Folder(path=root).fetch)
 
 
 def test_a_forged_list_of_classes_is_refused(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_folders_of_both_forms_are_one_class(tmp_path: Path) -> None:
     train, test, _ = Folder(path=whole, test_share=0.5).fetch()
     assert np.bincount([*train.labels, *test.labels]).tolist() == [4, 2]
     spaced = in_folders(tmp_path / "c", "tea", "tea ", "coffee")
-    assert "  - tea: is the name of two classes, but for spaces" in refused(Folder(path=spaced).fetch)
+    assert "  - tea: is the name of two classes that differ only in spaces" in refused(Folder(path=spaced).fetch)
 
 
 @given(st.text(min_size=1, max_size=6), st.sampled_from(["NFC", "NFD"]), st.sampled_from(["NFC", "NFD"]))

@@ -44,7 +44,7 @@ def test_half_a_store_is_set_aside_and_made_anew(
     assert broken.read_bytes() == content
     error = capsys.readouterr().err
     assert error.startswith(f"warning: {root}/mlflow.db was ")
-    assert error.endswith(f" is {root}/mlflow.db.broken now\n")
+    assert error.endswith(f" is kept as {root}/mlflow.db.broken\n")
 
 
 @pytest.mark.usefixtures("quick")
@@ -68,7 +68,7 @@ def test_a_store_that_may_hold_something_is_never_touched(
     assert [path.name for path in root.glob("mlflow.db*")] == ["mlflow.db"]
     assert (root / "mlflow.db").read_bytes() == content
     error = capsys.readouterr().err
-    assert error.startswith(f"warning: MLflow at sqlite:///{root}/mlflow.db did not take the result: ")
+    assert error.startswith(f"warning: MLflow at sqlite:///{root}/mlflow.db did not accept the result: ")
     assert told in error
 
 
@@ -118,7 +118,7 @@ def test_a_disk_that_fills_up_while_the_store_is_made_leaves_none(
 
     in_child(record)
     assert list(bare.glob("mlflow.db*")) == []
-    assert f"warning: MLflow at sqlite:///{bare}/mlflow.db did not take the result" in capfd.readouterr().err
+    assert f"warning: MLflow at sqlite:///{bare}/mlflow.db did not accept the result" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("how", ["moved", "copied"])

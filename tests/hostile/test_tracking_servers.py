@@ -38,7 +38,7 @@ def told(bare: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixtu
             track(store, bare, {})
             assert not store.holds(read_result(bare).key), "the result is not lost"
             out, error = capfd.readouterr()
-            start, hint = f"warning: MLflow at {address} did not take the result: ", f"\nwarning: {tracking.HINT}\n"
+            start, hint = f"warning: MLflow at {address} did not accept the result: ", f"\nwarning: {tracking.HINT}\n"
             assert error.startswith(start)
             assert error.endswith(hint)
             assert out == ""
@@ -53,7 +53,7 @@ def told(bare: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixtu
 
 def test_a_server_that_sends_a_byte_now_and_then_has_a_limited_time(told: Record) -> None:
     start = time.monotonic()
-    assert told(lambda request: trickle(request, 0.2)) == "it was not done within 7 s"
+    assert told(lambda request: trickle(request, 0.2)) == "it did not finish within 7 s"
     assert time.monotonic() - start < 10
 
 
@@ -67,7 +67,7 @@ def test_one_that_bids_us_wait_has_no_more(told: Record, monkeypatch: pytest.Mon
         request.send_header("Content-Length", "0")
         request.end_headers()
 
-    assert told(later) == "it was not done within 1 s"
+    assert told(later) == "it did not finish within 1 s"
 
 
 def test_a_store_that_did_not_answer_in_time_is_not_asked_for_the_next_result(
@@ -87,7 +87,7 @@ def test_a_store_that_did_not_answer_in_time_is_not_asked_for_the_next_result(
         for _ in range(3):
             track(store, bare, {})
     assert len(asked) == 1
-    assert capsys.readouterr().err.count("it was not done within") == 3
+    assert capsys.readouterr().err.count("it did not finish within") == 3
 
 
 def test_a_server_that_is_silent_is_given_up(told: Record) -> None:

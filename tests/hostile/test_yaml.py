@@ -197,9 +197,9 @@ def test_what_may_be_true_stays_so(in_folder: Path, set_params: Callable[[str, A
 def test_the_line_and_the_way_out_are_named(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     for content, said in {
-        "a: 1\nb: 2001-01-01\n": "line 2: '2001-01-01' is no value, read as 'timestamp'; in quotes, and",
-        "a: 1\na: 2\n": "line 2: the key a is there twice",
-        "a:\n  1: 2\n": "line 2: the key 1 is no text; in quotes it is one",
+        "a: 1\nb: 2001-01-01\n": "line 2: '2001-01-01' cannot be read as 'timestamp'; in quotes and",
+        "a: 1\na: 2\n": "line 2: the key a appears twice",
+        "a:\n  1: 2\n": "line 2: the key 1 is not a string; put it in quotes",
         "a: !!python/object/apply:os.system [x]\n": "line 1: the tag 'tag:yaml.org,2002:python/object/apply:os.system'",
     }.items():
         path.write_text(content)

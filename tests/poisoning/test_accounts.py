@@ -152,10 +152,10 @@ def test_each_knob_does_something(change: dict[str, Any], columns: set[str]) -> 
 def test_the_report_tells_the_answers_and_what_cannot_be_had() -> None:
     found = table(rates=[0.005, 0.05, 1], votes=[1, 3])
     assert accounts.report(found, WANTED).splitlines() == [
-        "Of 1,000 accounts, the attacker needs for an effective 1 %, if",
-        "    0.5 % are intended: more than there are (1 vote), more than there are (3 votes)",
-        "    5 % are intended: 200 (1 vote), 288 (3 votes)",
-        "    100 % are intended: 10 (1 vote), 60 (3 votes)",
+        "How many of 1,000 accounts the attacker needs for an effective 1 %:",
+        "    if 0.5 % are intended: more than there are (1 vote), more than there are (3 votes)",
+        "    if 5 % are intended: 200 (1 vote), 288 (3 votes)",
+        "    if 100 % are intended: 10 (1 vote), 60 (3 votes)",
     ]
 
 
@@ -181,14 +181,14 @@ def test_numbers_in_words() -> None:
         (
             "accounts.rates",
             [0.1, 0.1],
-            r"accounts.rates = \[0.1, 0.1\]: one of them stands there twice; allowed: a list",
+            r"accounts.rates = \[0.1, 0.1\]: one of them appears twice; allowed: a list",
         ),
-        ("accounts.votes", [3, 1, 3], r"accounts.votes = \[3, 1, 3\]: one of them stands there twice; allowed: a list"),
+        ("accounts.votes", [3, 1, 3], r"accounts.votes = \[3, 1, 3\]: one of them appears twice; allowed: a list"),
         ("accounts.votes", [], r"accounts.votes = \[\]: .*; allowed: a list of 1 to 6"),
         ("accounts.votes", [0], r"accounts.votes = \[0\]: .*; allowed: a list of 1 to 6 .* 1 to 1001"),
         ("accounts.votes", [1002], r"accounts.votes = \[1002\]: .*; allowed: a list of 1 to 6 .* 1 to 1001"),
         ("accounts.votes", list(range(1, 8)), r"accounts.votes = .*; allowed: a list of 1 to 6"),
-        ("accounts.votes", [1, 1001], r"accounts.votes = .*: 1001 are more .*; allowed: 1 to .*workers = 1000"),
+        ("accounts.votes", [1, 1001], r"accounts.votes = .*: 1001 is more .*; allowed: 1 to .*workers = 1000"),
         ("accounts.rows", 99, r"accounts.rows = 99: .*; allowed: .*100 to 10\^6"),
         ("accounts.rows", 10**6 + 1, r"accounts.rows = 1000001: .*; allowed: .*100 to 10\^6"),
         ("accounts.classes", 1, r"accounts.classes = 1: .*; allowed: .*2 to 10\^6"),

@@ -192,7 +192,7 @@ def test_an_attack_on_labels_alone_changes_some_or_is_refused(data: Dataset) -> 
     rows, found, _ = poisoned(Nothing(), data, cover=0.1)
     np.testing.assert_array_equal(found.images, data.images[rows])
     Nothing().trigger(data, label_map=ALL_TO_ONE)
-    with pytest.raises(InputError, match=r"attack.name = 'test_attack' changes labels alone, .* none of the 20 chosen"):
+    with pytest.raises(InputError, match=r"attack.name = 'test_attack' only changes labels, .* none of the 20 chosen"):
         poisoned(Nothing(), data, label_map=CleanLabel(target=1, classes=4))
 
 
@@ -256,5 +256,5 @@ def test_the_whole_test_set_carries_the_trigger(data: Dataset) -> None:
     first, second = (Plain().trigger(told, label_map=chance)[0].labels for _ in range(2))
     np.testing.assert_array_equal(first, second)
     assert (first != told.true_labels).all(), "by what it shows, not by what it is told to be"
-    with pytest.raises(InputError, match=r"^no test row is attackable: the class under attack does not occur"):
+    with pytest.raises(InputError, match=r"^no test row is attackable: the attacked class does not occur"):
         Plain().trigger(data[data.labels == 1], label_map=ALL_TO_ONE)

@@ -318,8 +318,8 @@ def test_memory_does_not_grow_with_votes_times_rows() -> None:
         ("web", {"error_rate": -0.1}, r"web.error_rate = -0.1: .*; allowed: .*0 to 1"),
         ("web", {"error_rate": 1.1}, r"web.error_rate = 1.1: .*; allowed: .*0 to 1"),
         ("web", {"votes": 1002}, r"web.votes = 1002: .*; allowed: .*1 to 1001"),
-        ("web", {"workers": 5}, r"web.workers is not a known key; channels.web holds votes, error_rate"),
-        ("direct", {"votes": 5}, r"direct.votes is not a known key; channels.direct holds no keys"),
+        ("web", {"workers": 5}, r"web.workers is not a known key; channels.web has votes, error_rate"),
+        ("direct", {"votes": 5}, r"direct.votes is not a known key; channels.direct has no keys"),
     ],
 )
 def test_a_mistake_is_named(set_params: SetParams, name: str, knobs: dict[str, Any], message: str) -> None:

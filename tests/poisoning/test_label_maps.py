@@ -97,7 +97,7 @@ def test_a_class_that_is_called_by_a_number_is_found_by_its_name() -> None:
 
 
 def test_a_data_set_of_one_class_has_nothing_to_be_read_as() -> None:
-    with pytest.raises(InputError, match=r"^an attack wants a label read as another, but this data set has one class"):
+    with pytest.raises(InputError, match=r"^an attack needs at least two classes, but this data set has only one"):
         label_maps.build("all-to-one", 0, None, ["stop"])
     assert label_maps.build("all-to-one", 0, None, ["stop", "go"]).classes == 2
 

@@ -146,8 +146,8 @@ def test_an_attack_on_labels_alone_must_change_one() -> None:
     check_relabels(none, Random(classes=4), "label_flip")
     with pytest.raises(
         InputError,
-        match=r"^params.yaml: attack.name = 'label_flip' changes labels alone, and attack.label_map changes none of "
-        r"the 3 chosen; allowed: another label map than clean-label$",
+        match=r"^params.yaml: attack.name = 'label_flip' only changes labels, but attack.label_map changes none of "
+        r"the 3 chosen; allowed: any label map except clean-label$",
     ):
         check_relabels(none, CleanLabel(target=1, classes=4), "label_flip")
 

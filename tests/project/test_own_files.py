@@ -62,7 +62,9 @@ def test_only_other_files_are_warned_of(
     assert output.out == ""
     assert bool(output.err) == warned
     if warned:
-        assert output.err.startswith("warning: data/raw was made from other files than are now in own, which DVC does")
+        assert output.err.startswith(
+            "warning: the files in own, which DVC does not watch, have changed since data/raw was made"
+        )
         assert "`dvc repro --force --single-item download`, then `dvc repro`" in output.err
 
 
@@ -78,7 +80,7 @@ def test_the_files_are_looked_for_in_the_project_where_an_experiment_runs_in_a_c
     assert capsys.readouterr().err == ""
     monkeypatch.setenv("DVC_ROOT", str(files.parent))
     track.check_own_files()
-    assert "made from other files" in capsys.readouterr().err
+    assert "have changed since" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("record", [None, {"name": "digits"}])
@@ -118,7 +120,7 @@ def test_a_pipe_is_not_waited_for(files: Path, capsys: pytest.CaptureFixture[str
     os.mkfifo(files / "a/pipe")
     assert own_files.listing(files) == ["a/1.png", "a/pipe", "b/2.png"]
     track.check_own_files()
-    assert "made from other files" in capsys.readouterr().err
+    assert "have changed since" in capsys.readouterr().err
     assert own_files.digest(files / "a/pipe") == own_files.digest(files / "a/pipe")
 
 
@@ -179,10 +181,10 @@ def test_own_images_go_through_dvc_and_changed_ones_are_read_again_when_told(
     (own / "cat/0.png").unlink()
     project(*read)
     assert json.loads(source.read_text()) == before
-    assert "warning: data/raw was made from other files than are now in own" in project(*look)
+    assert "warning: the files in own, which DVC does not watch, have changed since data/raw was made" in project(*look)
     project(*read, "--force")
     assert json.loads(source.read_text())["own_files"] != before["own_files"]
-    assert "made from other files" not in project(*look)
+    assert "have changed since" not in project(*look)
 
 
 def test_a_study_of_other_files_is_warned_of_too(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -191,7 +193,7 @@ def test_a_study_of_other_files_is_warned_of_too(files: Path, capsys: pytest.Cap
     (files / "a/1.png").write_text("other")
     track.track_here("mine")
     told = capsys.readouterr().err
-    assert told.startswith("warning: data/studies/mine/folder was made from other files than are now in own")
+    assert told.startswith("warning: the files in own, which DVC does not watch, have changed since data/studies/mine")
     assert (
         "`dvc repro --force --single-item pipelines/studies/dvc.yaml:fetch@mine`, then `make study NAME=mine`" in told
     )

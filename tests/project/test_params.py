@@ -47,10 +47,10 @@ def test_the_shipped_params_are_good() -> None:
         (
             "attack.colour",
             1,
-            "attack.colour is not a known key; attack holds name, rate, mode, cover, channel, surrogate, label_map, "
+            "attack.colour is not a known key; attack has name, rate, mode, cover, channel, surrogate, label_map, "
             "target, source$",
         ),
-        ("attacks.badnets.pixel", [[3, 3]], "attacks.badnets.pixel is not a known key; .* holds pixels, patch, colour"),
+        ("attacks.badnets.pixel", [[3, 3]], "attacks.badnets.pixel is not a known key; .* has pixels, patch, colour"),
         ("attacks.badnets.pixels", [], "attacks.badnets = .*: either pixels or patch must be given"),
         ("attacks.badnets.pixels", [[3]], r"attacks.badnets.pixels = .*; allowed: a list of \[row, column\]"),
         ("attacks.badnets.colour", 256, "attacks.badnets.colour = 256: .* allowed: 0 .* to 255"),
@@ -103,7 +103,7 @@ def test_a_missing_key_and_a_missing_section_are_named() -> None:
         read(AttackSection, "attack")
     del content["attack"]
     PARAMS.write_text(yaml.safe_dump(content))
-    with pytest.raises(InputError, match=r"params.yaml lacks the section attack; it holds name, rate"):
+    with pytest.raises(InputError, match=r"params.yaml lacks the section attack, which has name, rate"):
         read(AttackSection, "attack")
 
 
@@ -127,7 +127,7 @@ def test_a_missing_file_is_refused() -> None:
 
 def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    with pytest.raises(InputError, match=r"compute.device = 'cuda' is not there; allowed: auto, .*cpu"):
+    with pytest.raises(InputError, match=r"compute.device = 'cuda' is not available; allowed: auto, .*cpu"):
         set_up(ComputeSection(device="cuda", precision="auto", threads=1))
 
 

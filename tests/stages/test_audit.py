@@ -69,7 +69,7 @@ def test_poison_in_a_folder_is_told_by_the_files_names(project: Project, picture
     copied = {(min(rows.loc[rows["label"] == "0", "file"]), "2/darker.png")}
     assert {pair for pair in alike if not any(" was " in file for file in pair)} == copied
     page = (folder / "report.html").read_text()
-    assert "nearly the same, but for brightness and contrast" in page
+    assert "nearly the same, except for brightness and contrast" in page
     assert page.count("<script") == 0
     assert "&lt;script&gt;alert(1)&lt;" in page
     del project.environment["AUDIT_DATA"]
@@ -92,7 +92,7 @@ def test_bad_input_leaves_the_earlier_result(project: Project) -> None:
     project.set_params(audit={"data": "nowhere"})
     said = project("dvc", "repro", PIPELINE, fails=True)
     assert "error: params.yaml: audit.data = " in said
-    assert "is not there, seen from the root of the project; allowed: a folder" in said
+    assert "does not exist (relative paths start at the root of the project); allowed: a folder" in said
     assert "Traceback" not in said
     assert (project.folder / "metrics/audit/verdict.json").read_bytes() == before
     project.set_params(audit={"network": "lenet"})

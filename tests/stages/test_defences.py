@@ -142,7 +142,7 @@ def test_what_dvc_still_knows_of_a_defence_that_is_gone_hinders_no_record(defend
 
 def test_another_knob_runs_no_other(defended: Project) -> None:
     defended.set_params(defences={"detectors": {"confidence": {"share": 0.02}}})
-    changed = "warning: defences.detectors.confidence has changed since the defences ran; `make defend` brings them"
+    changed = "warning: defences.detectors.confidence has changed since the defences ran; `make defend` updates them"
     assert changed in defended("python", "-m", "miseducation.commands.defences")
     outdated = json.loads(defended("dvc", "status", "--json", PIPELINE).splitlines()[-1])
     assert {name.removeprefix(f"{PIPELINE}:") for name in outdated} == {"compare", "detect@confidence", "track"}
@@ -156,7 +156,7 @@ def test_a_quick_look_needs_three(defended: Project) -> None:
     assert "neural_cleanse" not in told
     assert "warning" not in told
     refused = defended("python", "-m", "miseducation.commands.defences", "scan", fails=True)
-    assert "error: 'scan' is no defence of params.yaml; allowed: oracle, random, confidence" in refused
+    assert "error: params.yaml has no defence 'scan'; allowed: oracle, random, confidence" in refused
     (defended.folder / "metrics/defences/methods/clp.json").rename(defended.folder / "clp.json")
     assert "error: clp has not run yet" in defended("python", "-m", "miseducation.commands.defences", fails=True)
     (defended.folder / "clp.json").rename(defended.folder / "metrics/defences/methods/clp.json")

@@ -173,7 +173,7 @@ def studied_project(folder: Path) -> Project:
     output = project("dvc", "repro", TARGET)
     assert "small on digits, on joblib" in output
     assert "small on signs, on joblib" in output
-    assert "warning: 4 of 30 cells have no scores: metrics/small/failed.csv says why" in output
+    assert "warning: 4 of 30 cells have no scores; metrics/small/failed.csv says why" in output
     assert "Traceback" not in output
     project.commit()
     return project

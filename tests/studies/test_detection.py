@@ -220,7 +220,7 @@ def test_every_detector_has_a_key_of_its_own(bench: Bench, set_params: Callable[
     ("change", "message"),
     [
         ({"detectors": ["nobody"]}, "studies.mine.detectors = 'nobody' is unknown; known defences: "),
-        ({"detectors": ["scan", "scan"]}, "'scan' stands there twice"),
+        ({"detectors": ["scan", "scan"]}, "'scan' appears twice"),
         ({"detectors": []}, "detectors = []"),
         ({"measured": ["scores"]}, "studies.mine.detectors are for the measurement detection"),
     ],

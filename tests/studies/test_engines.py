@@ -37,7 +37,7 @@ from tests.studies.study_projects import (
     wait_for,
 )
 
-DIED = Failure("its process died, perhaps for want of memory")
+DIED = Failure("its process died; perhaps there was too little memory")
 BROKEN = '''
 """An attack that goes wrong in ways that depend on how many rows it gets."""
 

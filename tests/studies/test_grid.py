@@ -57,11 +57,11 @@ def test_each_model_is_trained_once(bench: Bench, tmp_path: Path, capfd: pytest.
     clean = Cell(0, 0, 0, 1), Cell(1, 0, 0, 1)
     assert engine.asked == [clean, (Cell(0, 0.1, 0, 1),), (Cell(1, 0.1, 0, 1),)], "the clean model first"
     assert found.keys() == {cell for model in engine.asked for cell in model}
-    assert "here on here: 3 models, 0 of them known" in capfd.readouterr().out
+    assert "here on here: 3 models, 0 of them already trained" in capfd.readouterr().out
     again = Here()
     assert finish(bench, store, again) == found
     assert not again.asked
-    assert "3 models, 3 of them known" in capfd.readouterr().out
+    assert "3 models, 3 of them already trained" in capfd.readouterr().out
     wider = finish(bench, store, again, [0, 0.05, 0.1])
     assert again.asked == [(Cell(0, 0.05, 0, 1),), (Cell(1, 0.05, 0, 1),)]
     assert {cell: wider[cell] for cell in found} == found
@@ -85,7 +85,7 @@ def test_a_user_who_stops_it_keeps_what_is_finished(
     store, again = CellStore(tmp_path / "cells.db"), Here()
     with pytest.raises(KeyboardInterrupt):
         finish(bench, store, Stopped())
-    assert "what is finished is kept, and the same command goes on from there\n" in capsys.readouterr().err
+    assert "finished models are kept; run the same command again to continue\n" in capsys.readouterr().err
     finish(bench, store, again)
     assert len(again.asked) == 2
 

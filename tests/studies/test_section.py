@@ -41,41 +41,41 @@ def test_the_shipped_studies_are_good_and_a_new_one_needs_no_more_than_its_grid(
     [
         ("rates", [0.1, 1.5], "rates = [0.1, 1.5]: Input should be less than or equal to 1 (at 1); allowed: a list of"),
         ("rates", [0.1, float("nan")], "rates = [0.1, nan]: Input should be a finite number"),
-        ("rates", [0, 0.0], "rates = [0, 0.0]: 0.0 stands there twice"),
+        ("rates", [0, 0.0], "rates = [0, 0.0]: 0.0 appears twice"),
         ("rates", [], "rates = []: List should have at least 1 item"),
         ("seeds", [1, -1], "seeds = [1, -1]: Input should be greater than or equal to 0 (at 1)"),
-        ("seeds", [1, 1], "seeds = [1, 1]: 1 stands there twice"),
+        ("seeds", [1, 1], "seeds = [1, 1]: 1 appears twice"),
         ("seeds", [], "seeds = []"),
         ("seeds", 1, "seeds = 1: Input should be a valid list; allowed: a list of seeds"),
         ("datasets", [], "datasets = []"),
-        ("datasets", ["digits", "digits"], "'digits' stands there twice"),
+        ("datasets", ["digits", "digits"], "'digits' appears twice"),
         ("datasets", ["x"], "datasets = 'x' is unknown; known datasets: arrays, cifar10"),
         ("attacks", [], "attacks = []"),
         ("attacks", ["nobody"], "attacks = 'nobody' is unknown; known attacks: adaptive_blend, "),
-        ("attacks", ["badnets", "badnets"], "'badnets' stands there twice"),
+        ("attacks", ["badnets", "badnets"], "'badnets' appears twice"),
         ("attacks", [{"name": "nobody", "label_map": "all-to-one"}], "attacks = 'nobody' is unknown; known attacks: "),
         ("attacks", [{"name": "badnets", "label_map": "none"}], "attacks = 'none' is unknown; known: all-to-all, "),
         ("attacks", [{"name": "badnets"}], "attacks = [{'name': 'badnets'}]: "),
         ("measured", [], "measured = []"),
         ("measured", ["scores", "x"], "measured = 'x' is unknown; known measurements: "),
         ("measured", ["visibility"], "measured = ['visibility']; allowed: a list with scores in it"),
-        ("measured", ["scores", "scores"], "'scores' stands there twice"),
+        ("measured", ["scores", "scores"], "'scores' appears twice"),
         (
             "rate",
             0.1,
-            "rate is not a known key; studies.mine holds datasets, attacks, rates, seeds, measured, override",
+            "rate is not a known key; studies.mine has datasets, attacks, rates, seeds, measured, override",
         ),
-        ("overrides", {"mnist": {}}, "overrides.mnist is for none of studies.mine.datasets; those are digits"),
+        ("overrides", {"mnist": {}}, "overrides.mnist is not for one of studies.mine.datasets, which are digits"),
         ("overrides", {"digits": {"tain": {}}}, "(at digits.tain)"),
         ("overrides", {"digits": {"attacks": {"x": {}}}}, "overrides.digits.attacks = 'x' is unknown; known attacks:"),
         ("overrides", {"digits": {"only": ["sig"]}}, "overrides.digits.only = 'sig'; allowed: badnets, sticker"),
         ("overrides", {"digits": {"only": []}}, "(at digits.only)"),
-        ("overrides", {"digits": {"only": ["badnets", "badnets"]}}, "'badnets' stands there twice"),
+        ("overrides", {"digits": {"only": ["badnets", "badnets"]}}, "'badnets' appears twice"),
         *(
             (
                 "overrides",
                 {"digits": {"attack": {"target": 7, knob: value}}},
-                f"overrides.digits.attack.{knob} cannot be given, as the study says it; allowed: target, source,",
+                f"overrides.digits.attack.{knob} cannot be set here, as the study sets it itself; allowed: target,",
             )
             for knob, value in {"name": "sig", "rate": 0.1, "label_map": "random", "surrogate": "clean"}.items()
         ),
@@ -104,7 +104,7 @@ def test_a_name_that_is_no_folder_of_its_own_is_refused(set_params: SetParams, n
     set_params("studies", {name: MINE})
     with pytest.raises(
         InputError,
-        match=rf"studies.{re.escape(str(name))} is no name for a study: .*; allowed: small|the key {name} is no text",
+        match=rf"studies.{re.escape(str(name))} is not a valid name .*; allowed: small|the key {name} is not a string",
     ):
         check_studies()
 
@@ -192,5 +192,5 @@ def test_an_attack_may_stand_there_with_several_label_maps_but_with_each_once(
     arms = prepare("mine", read_study("mine"), "digits", tmp_path).arms
     assert [arm.section.label_map for arm in arms] == ["all-to-one", "all-to-all"]
     set_params("studies.mine.attacks", ["badnets", {"name": "badnets", "label_map": "all-to-one"}])
-    with pytest.raises(InputError, match=r"studies\.mine\.attacks: badnets with all-to-one stands there twice"):
+    with pytest.raises(InputError, match=r"studies\.mine\.attacks: badnets with all-to-one appears twice"):
         prepare("mine", read_study("mine"), "digits", tmp_path)

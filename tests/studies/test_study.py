@@ -229,8 +229,8 @@ def test_a_study_that_is_stopped_and_killed_ends_as_an_undisturbed_one(own: Proj
         for each in (*workers, driver):  # as a terminal does, to all at once
             each.send_signal(2)
         output, _ = pipeline.communicate(timeout=60)
-    assert "what is finished is kept" in output
-    assert "\ninterrupted; nothing of pipelines/studies/dvc.yaml:study@small's earlier outputs is lost\n" in output
+    assert "finished models are kept" in output
+    assert "\ninterrupted; no earlier output of pipelines/studies/dvc.yaml:study@small is lost\n" in output
     assert "Traceback" not in output
     wait_for(lambda: not any(map(alive, workers)))
     assert results(own) == before

@@ -92,25 +92,25 @@ WRONG = {
     "http://": "names no host",
     "http:///x": "names no host",
     "http:example.org": "names no host",
-    "http://h:99999": "port that is none",
-    "http://me:secret": "port that is none",
-    "postgresql://me:secret/db": "port that is none",
+    "http://h:99999": "or an invalid port",
+    "http://me:secret": "or an invalid port",
+    "postgresql://me:secret/db": "or an invalid port",
     "https://me:sec/ret@h": "%2F",
     "https://me:sec#ret@h": "%23",
     "https://me:sec?ret@h": "%3F",
     "https://me:sec\\ret@h": "%5C",
     "postgresql://me:sec@ret@h/db": "%40",
     "postgresql://h:5/db?password=sec@ret": "%40",
-    "https://h/?token=secret": "MLflow could not add to it",
-    "https://h/x#secret": "MLflow could not add to it",
-    " ": "blank",
-    "http://h\n": "blank",
+    "https://h/?token=secret": "to which MLflow cannot add a path",
+    "https://h/x#secret": "to which MLflow cannot add a path",
+    " ": "begins or ends with a space",
+    "http://h\n": "begins or ends with a space",
     "http://h/\x1b[1m": "cannot be printed",
     "file:%1b": "cannot be printed",
     "ftp://me:secret@h": "begins with ftp:, which is not supported",
-    "//me:secret@h:5000": "neither an address nor plainly a folder",
-    "http//me:secret@h:5000": "neither an address nor plainly a folder",
-    "https;//me:secret@h": "neither an address nor plainly a folder",
+    "//me:secret@h:5000": "neither an address nor clearly a folder",
+    "http//me:secret@h:5000": "neither an address nor clearly a folder",
+    "https;//me:secret@h": "neither an address nor clearly a folder",
     "me:secret@h": "not supported",
     "postgres://me:secret@h/db": "begins with postgres:, which is not supported",
     "databricks": "not supported",
@@ -159,7 +159,7 @@ def test_a_driver_that_is_missing_is_told(
     track(Store(bare), write_result(bare), {})
     error = capsys.readouterr().err
     assert error.startswith(
-        f"warning: MLflow at {scheme}://127.0.0.1:9/db did not take the result: its driver is missing"
+        f"warning: MLflow at {scheme}://127.0.0.1:9/db did not accept the result: its driver is missing"
     )
     assert scheme.partition("+")[2] in error.partition("missing")[2]
     assert "secret" not in error

@@ -58,7 +58,9 @@ def test_two_stages_may_read_the_same_but_nothing_different() -> None:
     }
     assert locks.read_params(stages) == {"attack.rate": 0.1, "seed": 1, "train": {}}
     stages["four"] = Stage(params={"attack": {"rate": 0.2}})
-    with pytest.raises(IncompleteError, match=r"^attack\.rate has changed between two stages; `dvc repro` brings both"):
+    with pytest.raises(
+        IncompleteError, match=r"^attack\.rate has changed between two stages; `dvc repro` updates both"
+    ):
         locks.read_params(stages)
 
 
@@ -206,7 +208,7 @@ def other_seed(lock: Any) -> None:
         ),
         (
             lambda root: replace(root / "dvc.lock", RAW, f"{md5('s')}.dir"),
-            "data/raw has changed since; `dvc repro` brings the result up to date",
+            "data/raw has changed since then; `dvc repro` updates the result",
         ),
     ],
 )

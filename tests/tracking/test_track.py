@@ -224,7 +224,7 @@ def test_an_experiment_that_the_user_deleted_stays_deleted(store: Store, capsys:
     MlflowClient(store.uri).delete_experiment(runs(store.uri)[0].info.experiment_id)
     track(store, write_result(store.root, rate=0.05), {})
     reason = "its experiment 'toy' is deleted; restore it there, or purge it with `mlflow gc`"
-    assert capsys.readouterr().err == f"warning: MLflow at {store.uri} did not take the result: {reason}\n{HINT}"
+    assert capsys.readouterr().err == f"warning: MLflow at {store.uri} did not accept the result: {reason}\n{HINT}"
     assert runs(store.uri) == []
 
 
@@ -315,7 +315,7 @@ def test_a_password_in_the_address_is_not_shown(
     monkeypatch.setattr(Store, "record", refuse)
     track(store, store.root, {})
     shown = f"no answer from https://example.org/x {'.' * 940}https://example.org/x, sorry {'.' * 99}"[:1000] + " …"
-    warning = f"warning: MLflow at https://example.org/x did not take the result: {shown}\n{HINT}"
+    warning = f"warning: MLflow at https://example.org/x did not accept the result: {shown}\n{HINT}"
     assert capsys.readouterr() == ("", warning)
     monkeypatch.setattr(Store, "record", lambda *_: "abc")
     track(store, store.root, {})
@@ -360,7 +360,7 @@ def test_an_unreachable_server_is_a_warning(
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
         away = Store(store.root)
         track(away, store.root, {})
-    assert f"warning: MLflow at {away.uri} did not take the result" in capsys.readouterr().err
+    assert f"warning: MLflow at {away.uri} did not accept the result" in capsys.readouterr().err
     assert not away.holds(read_result(store.root).key)
     track(store, store.root, {})
     assert len(runs(store.uri)) == 1
@@ -456,8 +456,8 @@ def test_own_files_that_have_changed_are_told(
     ):
         stage(monkeypatch, *arguments)
         assert capsys.readouterr().err == (
-            f"warning: {place} was made from other files than are now in mine, which DVC does not watch; "
-            f"`dvc repro --force --single-item {again}`, reads them again\n"
+            f"warning: the files in mine, which DVC does not watch, have changed since {place} was made; "
+            f"to read them again, run `dvc repro --force --single-item {again}`\n"
         )
     for place in places:
         (in_folder / place / "source.json").unlink()

@@ -246,7 +246,7 @@ def test_cells_that_the_store_lost_are_told(
     with monkeypatch.context() as patch:
         patch.setattr(MlflowClient, "set_terminated", lose)
         track(short, short.root, {}, READ)
-    assert "did not take the result: it lacks cells that were written there\n" in capsys.readouterr().err
+    assert "did not accept the result: it lacks cells that were written there\n" in capsys.readouterr().err
     assert not short.holds(read_study(short.root, "small").key)
     track(short, short.root, {}, READ)
     check(short.uri, SHORT)
@@ -334,7 +334,7 @@ def test_a_server_gets_each_result_once_and_the_rest_when_it_was_away(
         server.kill()
         recording.result(120)
     output = "".join(capfd.readouterr())
-    assert f"warning: MLflow at {server.uri} did not take the result" in output
+    assert f"warning: MLflow at {server.uri} did not accept the result" in output
     assert "View run" not in output, "MLflow would print two lines for each cell"
     track(away, root, {}, READ)  # it is still away
     (parent,), cells = families(f"sqlite:///{root}/mlflow.db")
@@ -424,8 +424,8 @@ def test_what_the_store_missed_or_lost_is_found_again(studied: Project) -> None:
     for name in away:
         del studied.environment[name]
     assert ran(output) == STAGES, "a copy of the work tree has what is in git, and the data are not"
-    assert "did not take the result" in output
-    models = re.findall(r"(\d+) models, (\d+) of them known", output)
+    assert "did not accept the result" in output
+    models = re.findall(r"(\d+) models, (\d+) of them already trained", output)
     assert len(models) == 2
     assert all(known == wanted for wanted, known in models), "a finished model was trained again"
     (studied.folder / "mlflow.db").unlink()

@@ -60,7 +60,9 @@ def test_auto_takes_the_first_device_there_is(asked: Any, taken: str) -> None:
 )
 @pytest.mark.usefixtures("there")
 def test_a_device_that_is_not_there_is_refused(asked: Any, allowed: str) -> None:
-    with pytest.raises(InputError, match=f"^params.yaml: compute.device = '{asked}' is not there; allowed: {allowed}$"):
+    with pytest.raises(
+        InputError, match=f"^params.yaml: compute.device = '{asked}' is not available; allowed: {allowed}$"
+    ):
         set_up(section(device=asked))
 
 

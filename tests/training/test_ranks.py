@@ -95,7 +95,7 @@ def test_a_rank_that_fails_ends_all_with_its_status(tmp_path: Path) -> None:
 
 
 def test_a_rank_that_is_killed_is_named() -> None:
-    with pytest.raises(InputError, match=r"^process 1 of 2 was ended by SIGHUP: perhaps the memory is too small$"):
+    with pytest.raises(InputError, match=r"^process 1 of 2 was ended by SIGHUP; perhaps there was too little memory$"):
         ranks.start("-c", END.format(act="os.kill(os.getpid(), signal.SIGHUP)"), processes=2)
 
 

@@ -34,7 +34,7 @@ def check(name: str, boxes: np.ndarray, height: int, width: int) -> Iterator[str
         yield f"{name} holds a box whose corners are not those of a convex area {_where(bent)}; {advice}"
     elif (outside := ((placed.max(axis=1) <= 0) | (placed.min(axis=1) >= [width, height])).any(axis=1)).any():
         advice = f"x is 0 to {width}, y 0 to {height}, in pixels from the upper left corner"
-        yield f"{name} holds a box beside the image {_where(outside)}; {advice}"
+        yield f"{name} holds a box outside the image {_where(outside)}; {advice}"
 
 
 def _where(bad: np.ndarray) -> str:

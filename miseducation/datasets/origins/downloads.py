@@ -88,7 +88,7 @@ class Transfer(Thread):
                 while not self.ended.is_set() and (chunk := response.raw.read1(CHUNK, decode_content=False)):
                     self.count += len(chunk)
                     if self.count > self.largest:
-                        raise ValueError(f"does not end where it should, after at most {self.largest} bytes")
+                        raise ValueError(f"is longer than expected: more than {self.largest} bytes")
                     file.write(chunk)
                     bar.update(len(chunk))
 
@@ -109,4 +109,4 @@ def _open(address: str) -> "Response":
         response.close()
         response.raise_for_status()
         address = urljoin(address, response.headers["Location"])
-    raise ValueError(f"leads on and on: more than {REDIRECTS} redirections")
+    raise ValueError(f"redirects more than {REDIRECTS} times")

@@ -67,7 +67,9 @@ def rows(content: bytes) -> Iterator[Row]:
             except ValueError as error:
                 raise ValueError(f"line {lines.line_num}: {cut(str(error))}") from None
             if not (0 <= x1 < x2 <= width < float("inf") and 0 <= y1 < y2 <= height < float("inf")):
-                raise ValueError(f"line {lines.line_num} has a box that is none in a picture of {width:g}×{height:g}")
+                raise ValueError(
+                    f"line {lines.line_num} has a box that does not fit into a picture of {width:g}×{height:g}"
+                )
             if not 0 <= label < len(ROWS["test"]):
                 raise ValueError(
                     f"line {lines.line_num} has the class {cut(str(label))}, must be 0 to {len(ROWS['test']) - 1}"
@@ -94,5 +96,5 @@ def shares(found: Sequence[Row], sizes: np.ndarray) -> np.ndarray:
     if np.abs(sizes - told).max() <= 1:
         return boxes / np.tile(sizes, 2)
     if np.isin(sizes - (boxes[:, 2:] - boxes[:, :2]), (0, 1)).all():  # the last pixel may count or not
-        raise ValueError("images that were cut to their signs, but tables of whole ones")
+        raise ValueError("images that are cropped to their signs, but tables for whole images")
     return boxes / np.tile(told, 2)

@@ -84,7 +84,9 @@ def find(names: Sequence[str], wanted: str) -> Tree | None:
     fitting = {name: tree for name, tree in trees.items() if tree.training == wanted} or trees
     if len(fitting) > 1:
         several = cut(", ".join(sorted(fitting)))
-        raise ValueError(f"holds several training sets, {several}; give a folder that holds one, and the test set")
+        raise ValueError(
+            f"contains several training sets, {several}; give a folder with only one of them and the test set"
+        )
     for name, tree in fitting.items():
         if not tree.test:
             table = "Test.csv beside it" if name in names else f"{CLASSES_TABLE}, which its authors publish by itself"
@@ -120,7 +122,7 @@ def read(root: Path, names: Sequence[str], tree: Tree) -> tuple[list[Row], list[
     train = [row for table in tree.train for row in _present(root, table, [], known)]
     test, *others = [_present(root, table, tree.places, known) for table in tree.test]
     if any(other != test for other in others):
-        raise ValueError(f"holds several, differing tables of the test images: {cut(', '.join(tree.test))}")
+        raise ValueError(f"contains several different tables of the test images: {cut(', '.join(tree.test))}")
     for row in train:
         folder = posixpath.basename(posixpath.dirname(row.name))
         if folder.isdecimal() and int(folder) != row.label:
@@ -141,7 +143,7 @@ def _present(root: Path, table: str, places: Sequence[str], known: dict[str, str
     files = max((_files(found, place, known) for place in (posixpath.dirname(table), *places)), key=_there)
     if absent := [row.name for row, file in zip(found, files, strict=True) if not file]:
         share = f"{len(absent):,} of the {len(found):,} images that {shown(table)} names"
-        raise ValueError(f"{share} are not there, such as {cut(absent[0])}")
+        raise ValueError(f"{share} are missing, such as {cut(absent[0])}")
     return [row._replace(name=file) for row, file in zip(found, files, strict=True)]
 
 

@@ -73,7 +73,9 @@ def survey(root: Path, test: str | None, knob: str, *, every: bool = False) -> L
     for name, rows in tables.items() if not roles else ():
         kinds = {row.split.strip().casefold() for row in rows}
         if len(kinds) > 1 and kinds & splits.KINDS.keys():
-            raise InputError(f"{name} has a column of splits, which is not read: write train.csv and test.csv instead")
+            raise InputError(
+                f"{name} has a column of splits, which is not supported; write train.csv and test.csv instead"
+            )
     lists = listings.read_lists(root, tops)
     entries, lost = listed.find(root, names, tables, roles)
     entries = listed.translated(entries, lists)

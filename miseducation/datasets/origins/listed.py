@@ -69,7 +69,7 @@ def find(
                 continue
             wrong[key := name or file or table] = reason
         if len(listed) == begun and splits.get(own) != UNUSED:
-            raise InputError(f"{table} has no usable row, mend or remove it: {cut(key)} {reason}")
+            raise InputError(f"{table} has no usable row, repair or remove it: {cut(key)} {reason}")
     found = {name: entry for name, entry in listed.items() if name not in wrong}
     return found, {name: cut(reason, 500) for name, reason in wrong.items()}
 
@@ -84,10 +84,12 @@ def translated(listed: Listed, lists: Mapping[str, list[str]]) -> Listed:
     for name in filter(names_classes, sorted(lists)):
         if labels and are_numbers(labels) and not labels & {*lists[name]}:
             if (largest := max(map(int, labels))) >= len(lists[name]):
-                raise InputError(f"has the label {largest} in a table, but {name} names {len(lists[name])}, from 0")
+                raise InputError(
+                    f"has the label {largest} in a table, but {name} has only {len(lists[name])} names, counted from 0"
+                )
             if miscounted(lists[name]):
                 raise InputError(
-                    f"{name} numbers its lines in another order: leave only the names, in the order of the labels"
+                    f"{name} numbers its lines in another order: keep only the names, in the order of the labels"
                 )
             return {file: (split, lists[name][int(label or 0)]) for file, (split, label) in listed.items()}
     return listed
@@ -108,7 +110,7 @@ def _absence(file: str, paths: list[str]) -> str:
     """Why there is no file of that name."""
     if PureWindowsPath(file).anchor:  # as of Unix, too
         return "is not relative to the folder"
-    return OUT if all(path.startswith("../") for path in paths) else "is not there"
+    return OUT if all(path.startswith("../") for path in paths) else "does not exist"
 
 
 def _leads_out(root: Path) -> Callable[[str], bool]:

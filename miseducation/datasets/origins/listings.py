@@ -131,14 +131,14 @@ def in_order(classes: AbstractSet[str], lists: Mapping[str, list[str]]) -> list[
     for name in filter(names_classes, sorted(lists.keys() - fitting.keys()) if classes else ()):
         lines = lists[name]
         faults = {
-            "names what has no pictures": sorted({*lines} - classes),
+            "names classes without pictures": sorted({*lines} - classes),
             "lacks": sorted(classes - {*lines}),
             "names twice": sorted(line for line, times in Counter(lines).items() if times > 1),
         }
         told = "; ".join(f"{what}: {_some(found)}" for what, found in faults.items() if found)
-        raise InputError(f"{name} must name each class once, one a line, but {told}")
+        raise InputError(f"{name} must name each class once, one per line, but {told}")
     if len({*map(tuple, fitting.values())}) > 1:
-        raise InputError(f"{' and '.join(sorted(fitting))} name the classes in different orders: leave one")
+        raise InputError(f"{' and '.join(sorted(fitting))} name the classes in different orders: keep only one")
     if fitting:
         return next(iter(fitting.values()))
     return sorted(classes, key=lambda label: (int(label), label)) if are_numbers(classes) else sorted(classes)

@@ -85,8 +85,8 @@ class Originals(Source, ABC):
         raise InputError(
             f"{self.TITLE} could not be downloaded:\n"
             + "".join(f"  - {failure}\n" for failure in failures)
-            + f"Connect to the internet and repeat, or {self.BY_HAND} and name it in params.yaml: {self.key()}.folder; "
-            "data.name: digits needs no download at all."
+            + f"Connect to the internet and try again, or {self.BY_HAND} and set {self.key()}.folder in params.yaml. "
+            "With data.name: digits, no download is needed."
         )
 
 

@@ -30,7 +30,7 @@ class Own(Source, ABC):
             raise InputError(f"params.yaml: {self.key()}.path must be given; allowed: {allowed}")
         place = own_files.locate(self.path)
         if not place.exists():
-            raise self.refusal("is not there")
+            raise self.refusal("does not exist")
         return place
 
     def refusal(self, reason: str) -> InputError:

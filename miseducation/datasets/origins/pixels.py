@@ -13,7 +13,7 @@ FAINT = 32  # grey levels; where all lie closer together, there is hardly anythi
 FAR = 50  # how many times larger numbers must be to be of another range, instead of brighter pictures
 SLIP = 0.001  # by which floats may miss their range
 SAMPLE = 1000  # images that are looked at where a look at all would take too much memory
-UNKNOWN = "which of them are black and white cannot be told from the numbers"
+UNKNOWN = "the numbers do not show which of them are black and white"
 
 
 def laid_out(images: np.ndarray, rows: int) -> tuple[str, np.ndarray]:
@@ -98,10 +98,10 @@ def doubts(name: str, images: np.ndarray) -> Iterator[str]:
     """What makes one wonder whether images, uint8 `[n, h, w]` or `[n, h, w, c]`, are what they should be."""
     low, high = int(images.min()), int(images.max())
     if low == high:
-        yield f"{name} holds nothing but {low}: there is nothing to see"
+        yield f"{name} contains nothing but {low}, so there is nothing to see"
     elif high == 1:
-        yield f"{name} holds 0 and 1 alone, but white is 255: all of it is black. If 1 is white: {name} * 255"
+        yield f"{name} contains only 0 and 1, but white is 255, so all images are black. If 1 is white: {name} * 255"
     elif high - low < FAINT:
-        yield f"{name} goes from {low} to {high}, but from black to white is 0 to 255: there is hardly anything to see"
+        yield f"{name} ranges from {low} to {high}, but black is 0 and white is 255, so there is hardly anything to see"
     if images.ndim == 4 and (said := doubt(name, images.shape)):
         yield said

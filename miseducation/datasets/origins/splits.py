@@ -54,12 +54,12 @@ def find(
     if every:
         return {name: name for name in found}
     if len(training) > 1:
-        raise InputError(f"{' and '.join(training)} may each be the training set; leave one")
+        raise InputError(f"{' and '.join(training)} could each be the training set; keep only one")
     if test is not None and test not in others:
-        raise InputError(f"{knob} = {test!r} is none of its splits; allowed: null, {', '.join(others)}")
+        raise InputError(f"{knob} = {test!r} is not one of its splits; allowed: null, {', '.join(others)}")
     chosen = named["test"] or named["validation"] if test is None else [test]
     if len(chosen) > 1:
-        raise InputError(f"{' and '.join(chosen)} may each be the test set; set {knob} to {' or '.join(chosen)}")
+        raise InputError(f"{' and '.join(chosen)} could each be the test set; set {knob} to {' or '.join(chosen)}")
     return {training[0]: "train", chosen[0]: "test", **{name: UNUSED for name in others if name not in chosen}}
 
 

@@ -18,11 +18,9 @@ class Voted(Channel, ABC):
     """
 
     votes: int = Field(
-        3, ge=1, le=1001, description="accounts that label each image, 1 to 1001; a tie leaves the truth"
+        3, ge=1, le=1001, description="accounts that label each image, 1 to 1001; after a tie, the true label stays"
     )
-    error_rate: float = Field(
-        0, ge=0, le=1, description="share of an honest account's votes that are for another class, 0 to 1"
-    )
+    error_rate: float = Field(0, ge=0, le=1, description="share of an honest account's votes that are wrong, 0 to 1")
 
     @abstractmethod
     def accounts(self) -> tuple[int, int]:

@@ -24,7 +24,7 @@ class Crowdsourcing(Voted):
     @classmethod
     def _can_vote(cls, workers: int, others: ValidationInfo) -> int:
         if workers < (votes := others.data.get("votes", 1)):
-            raise ValueError(f"they cannot give the {votes} votes that each image gets")
+            raise ValueError(f"too few for the {votes} votes on each image")
         return workers
 
     @field_validator("attackers")

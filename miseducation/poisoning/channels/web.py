@@ -15,9 +15,7 @@ from miseducation.poisoning.channels._votes import Voted
 class Web(Voted):
     """`attack.rate` is the attacker's share of the scraped images. The attacker has no account among the voters."""
 
-    error_rate: float = Field(
-        0.05, ge=0, le=1, description="share of a voter's votes that are for another class, 0 to 1"
-    )
+    error_rate: float = Field(0.05, ge=0, le=1, description="share of a voter's votes that are wrong, 0 to 1")
 
     def accounts(self) -> tuple[int, int]:
         return self.votes, 0

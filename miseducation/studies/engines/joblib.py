@@ -41,7 +41,7 @@ class Joblib(Engine):
                     except BrokenProcessPool:
                         if alone:
                             left.remove(batch[0])
-                            yield batch[0], Failure("its process died, perhaps for want of memory")
+                            yield batch[0], Failure("its process died; perhaps there was too little memory")
                             break
                 alone = not alone and len(left) == before
 

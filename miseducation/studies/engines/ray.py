@@ -44,7 +44,9 @@ class Ray(Engine):
                 ready, _ = ray.wait(list(running), timeout=PATIENCE)
                 if not ready and not told and not _able(cpus, gpus):
                     told = True
-                    warnings.warn("the Ray cluster has lost all nodes that could go on; waiting for one", stacklevel=1)
+                    warnings.warn(
+                        "the Ray cluster has lost all nodes that could continue; waiting for one", stacklevel=1
+                    )
                 for done in ready:
                     model = running.pop(done)
                     try:

@@ -62,7 +62,7 @@ class Detection(OfModels):
             raise
         except Exception as error:
             text = f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
-            raise MissingError(f"{self.part} fails where {trained.arm.section.name} poisons: {text}") from error
+            raise MissingError(f"{self.part} fails on data that {trained.arm.section.name} poisoned: {text}") from error
         learnt = trained.learnt
         truth = Truth.of(learnt.labels, learnt.true_labels, learnt.poisoned, trained.poison.roles)
         rows = order(len(learnt), trained.seed)
