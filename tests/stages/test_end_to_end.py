@@ -1,8 +1,11 @@
 """The real thing in a copy of the project: DVC, training, MLflow, on scikit-learn's real digits."""
 
 import json
+import os
+import pty
 import shutil
 import time
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -228,10 +231,27 @@ def test_what_is_gone_from_the_cache_is_passed_over(experimented: Project, tmp_p
     assert "Traceback" not in output
 
 
+def in_a_terminal(project: Project, columns: int, command: str) -> str:
+    """What a command says in a terminal of that width."""
+    child, terminal = pty.fork()
+    if not child:
+        os.chdir(project.folder)
+        os.execvpe("sh", ["sh", "-c", f"stty cols {columns}; {command}"], project.environment)
+    said = bytearray()
+    with suppress(OSError):  # as Linux tells that the other end is closed
+        while part := os.read(terminal, 4096):
+            said += part
+    assert os.waitpid(child, 0)[1] == 0
+    return said.decode()
+
+
 def test_dvc_has_something_to_show(experimented: Project) -> None:
     assert "train@backdoored" in experimented("dvc", "dag")
     assert "attack_success_rate" in experimented("dvc", "metrics", "show")
     assert "five-percent" in experimented("dvc", "exp", "show", "--csv")
+    table = in_a_terminal(experimented, 140, "dvc exp show --only-changed --no-pager")
+    assert "attack_success_rate" in table
+    assert "attack.rate" in table, "what the experiments differ in has room beside the headline"
     difference = experimented("dvc", "exp", "diff", "HEAD", "five-percent")
     assert "attack.rate" in difference
     assert "poisoned_rows" in difference
