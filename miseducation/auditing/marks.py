@@ -13,7 +13,9 @@ import numpy as np
 
 from miseducation.dataset import Images, blocks
 
-FEWEST_PIXELS, FEWEST_ROWS = 6, 20  # that a mark has, and that have it
+# Places that a mark has, whatever their channels, nearly a patch of 3 × 3; rows that have it; and rows of other classes:
+# where there are few of these, a way of drawing a class may be all that they lack.
+FEWEST_PLACES, FEWEST_ROWS, FEWEST_OTHERS = 8, 20, 1000
 RARE, TIMES = 0.002, 50.0  # share of others' rows that may share a value, and how much more often the class's own do
 TOGETHER = 0.9  # share of the rows with one of a mark's values that have another one of it
 HAS, LACKS = (
@@ -75,7 +77,7 @@ def find(
     everywhere, found = _counts(images, np.arange(len(labels))), []
     for label in np.unique(labels):
         rows, others = np.flatnonzero(labels == label), np.flatnonzero(labels != label)
-        if len(rows) < FEWEST_ROWS or not len(others):
+        if len(rows) < FEWEST_ROWS or len(others) < FEWEST_OTHERS:
             continue
         own = _counts(images, rows)
         elsewhere = (everywhere - own) / len(others)
@@ -129,7 +131,7 @@ def _together(
         its = with_it.mean(axis=0) >= TOGETHER if len(with_it) else np.zeros(len(pairs), bool)
         tried |= its
         tried[seed] = True
-        if its.sum() >= FEWEST_PIXELS:
+        if 2 * _places(images, pairs[its] // LEVELS) > FEWEST_PLACES:  # others may have the rest now and then
             yield its
 
 
@@ -149,7 +151,14 @@ def _mark(
     error = np.sqrt(here[1] / has.sum() + there[1] / (~has).sum())
     shift = np.where(other & (np.abs(here[0] - there[0]) > BEYOND * error), here[0] - there[0], 0)
     pixels, values = np.nonzero(its)
+    if _places(images, pixels) < FEWEST_PLACES:
+        return None
     return Mark(label, pixels, values.astype(np.uint8), shift.astype(np.float32), rows[has])
+
+
+def _places(images: np.ndarray | Images, pixels: np.ndarray) -> int:
+    """At how many places these are, in whichever channel."""
+    return len(np.unique(pixels // images.shape[3]))
 
 
 def _moments(shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from miseducation.attacks import SIG, BadNets
-from miseducation.auditing.marks import FEWEST_PIXELS, FEWEST_ROWS, PASTED, Mark, find
+from miseducation.auditing.marks import FEWEST_OTHERS, FEWEST_PLACES, FEWEST_ROWS, PASTED, Mark, find
 from miseducation.auditing.verdict import heed, judge, reasons, worst
 from miseducation.dataset import Dataset
 from miseducation.datasets.digits import Digits
@@ -37,7 +38,7 @@ def own(count: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("count", [FEWEST_ROWS, 60, 100])
-@pytest.mark.parametrize("pixels", [FEWEST_PIXELS, 16])
+@pytest.mark.parametrize("pixels", [FEWEST_PLACES, 16])
 def test_a_mark_is_found_to_the_row_and_the_pixel(count: int, pixels: int) -> None:
     """100 are most of the class: which half is the odd one does not matter here."""
     (mark,) = found(marked(own(count), pixels), DIGITS.labels, 0.7)
@@ -68,7 +69,8 @@ def test_a_sticker_with_the_wrong_labels_is_found_too() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["clean", "everywhere", "whole class", "few rows", "few pixels", "a film", "by degrees"]
+    "kind",
+    ["clean", "everywhere", "whole class", "few rows", "few places", "few others", "coarse", "a film", "by degrees"],
 )
 def test_nothing_is_found_where_there_is_no_mark(kind: str) -> None:
     rng, images, labels = np.random.default_rng(1), DIGITS.images.copy(), DIGITS.labels
@@ -78,8 +80,15 @@ def test_nothing_is_found_where_there_is_no_mark(kind: str) -> None:
         images = marked(own(len(images)))
     elif kind == "few rows":
         images = marked(own(FEWEST_ROWS - 1))
-    elif kind == "few pixels":
-        images = marked(own(60), FEWEST_PIXELS - 1)
+    elif kind == "few places":
+        images = np.repeat(marked(own(60), FEWEST_PLACES - 1), 3, axis=3)  # each of which counts once
+    elif kind == "few others":
+        kept = np.flatnonzero(np.cumsum(labels != LABEL) < FEWEST_OTHERS)
+        images, labels = marked(own(60))[kept], labels[kept]
+    elif kind == "coarse":  # where strokes have much the same values, and some ways of drawing are a class's own
+        small = (Image.fromarray(each[..., 0]).resize((8, 8), Image.Resampling.BOX) for each in images)
+        large = (each.resize((16, 16), Image.Resampling.NEAREST).resize((32, 32)) for each in small)
+        images = np.stack([np.asarray(each.convert("RGB")) for each in large])
     elif kind == "a film":  # one picture, many times over
         images[own(60)] = marked(own(1))[own(1)]
     elif kind == "by degrees":  # each row has another share of it
