@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 from sklearn.cluster import KMeans
+from threadpoolctl import threadpool_limits
 
 # Two means start from those rows that are farthest out along each axis, either way, and from random rows. One random
 # start in twelve ends at the best split where poison is a tenth of its class: 30 alone missed it now and then.
@@ -32,8 +33,9 @@ def beyond(places: np.ndarray, *, seed: int, most: int = sys.maxsize) -> np.ndar
         return np.zeros(len(every))
     ends = [way * each >= np.quantile(way * each, 1 - tail) for each in places.T for way in (1, -1) for tail in TAILS]
     starts = [np.stack([places[end].mean(axis=0), places[~end].mean(axis=0)]) for end in ends if not end.all()]
-    tried = [KMeans(2, init=start, n_init=1).fit(places) for start in starts]
-    tried.append(KMeans(2, n_init=STARTS, random_state=seed).fit(places))
+    with threadpool_limits(1):  # more are no faster, and on busy cores they wait for each other
+        tried = [KMeans(2, init=start, n_init=1).fit(places) for start in starts]
+        tried.append(KMeans(2, n_init=STARTS, random_state=seed).fit(places))
     found = min(tried, key=lambda each: each.inertia_)
     small = np.bincount(found.labels_, minlength=2).argmin()
     near, far = found.cluster_centers_[small], found.cluster_centers_[1 - small]
