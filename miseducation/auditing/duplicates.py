@@ -19,11 +19,7 @@ FEWEST = 48  # values of a picture, below which many are alike by chance
 GREY = 128  # the middle of the levels
 COMPARED = 64  # pixels of a side by which pictures are compared, or a few more
 MEMORY = 2**26  # bytes of pictures that are read at a time
-SAMPLE, COMPONENTS, NEAREST = (
-    2000,
-    16,
-    8,
-)  # rows that directions are made from, these, and rows that each is compared with
+SAMPLE, COMPONENTS, NEAREST = 2000, 16, 8  # rows to make directions from; these; rows that each row is compared with
 
 
 class Pair(NamedTuple):

@@ -13,15 +13,12 @@ import numpy as np
 
 from miseducation.dataset import Images, blocks
 
-# Places that a mark has, whatever their channels, nearly a patch of 3 × 3; rows that have it; and rows of other classes:
+# Places that a mark has, in whichever channel, nearly a patch of 3 × 3; rows that have it; and rows of other classes:
 # where there are few of these, a way of drawing a class may be all that they lack.
 FEWEST_PLACES, FEWEST_ROWS, FEWEST_OTHERS = 8, 20, 1000
 RARE, TIMES = 0.002, 50.0  # share of others' rows that may share a value, and how much more often the class's own do
 TOGETHER = 0.9  # share of the rows with one of a mark's values that have another one of it
-HAS, LACKS = (
-    0.4,
-    0.15,
-)  # share of a mark's pixels from which a row has it, and up to which it lacks it: some are covered
+HAS, LACKS = 0.4, 0.15  # share of a mark's pixels from which a row has it, as some are covered; up to which it lacks it
 BETWEEN = 0.02  # rows that neither have nor lack it, at most, to one that has it
 SELDOM = 0.25  # how often others have one of its pixels, at most, to how often the rows with it do
 BEYOND = 5.0  # standard errors from which the rest of the picture is changed as well
