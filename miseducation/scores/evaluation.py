@@ -15,8 +15,8 @@ from miseducation.scores import shares, visibility
 
 # int64 `[n]` for each of ("clean", "backdoored") × ("untouched", "triggered"), and for ("backdoored", "decoys").
 Predictions: TypeAlias = Mapping[tuple[str, str], np.ndarray]
-# What stands in `metrics/evaluation.json`; the rest is in `details.json`. So few that DVC's table of experiments has room
-# for what they differ in, such as `attack.rate`.
+# What stands in `metrics/evaluation.json`; the rest is in `details.json`. They are few, so that DVC's table of
+# experiments has room for the parameters in which they differ, such as `attack.rate`.
 HEADLINE = (
     *("attack_success_rate", "clean_accuracy", "baseline_accuracy", "false_trigger_rate", "robust_accuracy"),
     "poisoned_rows",
