@@ -43,7 +43,7 @@ def _md5_of_one_file(headline: dict[str, float], details: dict[str, float]) -> s
     counts = {name: score for name, score in headline.items() if name.startswith("poisoned_")}
     scores = {name: score for name, score in headline.items() if name not in counts}
     for name, score in details.items():
-        scores |= counts if name == "relabelled_rows" else {}
+        scores |= counts if name in ("poisoned_share", "relabelled_rows") else {}
         scores[name] = score
     return _md5(scores | counts)
 

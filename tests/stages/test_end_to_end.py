@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import shutil
 import time
 from contextlib import suppress
@@ -157,6 +158,26 @@ def test_an_experiment_runs_what_depends_on_it_and_nothing_more(reproduced: Proj
     }
 
 
+def in_a_terminal(project: Project, command: str) -> str:
+    """What a command says in a terminal, where the pager is to fit what it shows into the width."""
+    child, terminal = pty.fork()
+    if not child:
+        os.chdir(project.folder)
+        os.execvpe("sh", ["sh", "-c", command], project.environment | {"DVC_PAGER": "cat"})
+    said = bytearray()
+    with suppress(OSError):  # as Linux tells that the other end is closed
+        while part := os.read(terminal, 4096):
+            said += part
+    assert os.waitpid(child, 0)[1] == 0
+    return said.decode()
+
+
+def test_the_table_of_experiments_shows_in_140_columns_what_they_differ_in(experimented: Project) -> None:
+    table = in_a_terminal(experimented, "dvc exp show --only-changed")
+    (heads,) = (line for line in re.sub(r"\x1b\[[\d;]*m", "", table).splitlines() if "attack_success_rate" in line)
+    assert 0 < heads.index(" attack.rate ") < 140 - len(" attack.rate "), heads
+
+
 def test_going_back_trains_nothing_and_records_nothing(experimented: Project) -> None:
     output = experimented("dvc", "exp", "run", "-S", "attack.rate=0.02")
     assert ran(output) == ["track"], output
@@ -231,27 +252,10 @@ def test_what_is_gone_from_the_cache_is_passed_over(experimented: Project, tmp_p
     assert "Traceback" not in output
 
 
-def in_a_terminal(project: Project, columns: int, command: str) -> str:
-    """What a command says in a terminal of that width."""
-    child, terminal = pty.fork()
-    if not child:
-        os.chdir(project.folder)
-        os.execvpe("sh", ["sh", "-c", f"stty cols {columns}; {command}"], project.environment)
-    said = bytearray()
-    with suppress(OSError):  # as Linux tells that the other end is closed
-        while part := os.read(terminal, 4096):
-            said += part
-    assert os.waitpid(child, 0)[1] == 0
-    return said.decode()
-
-
 def test_dvc_has_something_to_show(experimented: Project) -> None:
     assert "train@backdoored" in experimented("dvc", "dag")
     assert "attack_success_rate" in experimented("dvc", "metrics", "show")
     assert "five-percent" in experimented("dvc", "exp", "show", "--csv")
-    table = in_a_terminal(experimented, 140, "dvc exp show --only-changed --no-pager")
-    assert "attack_success_rate" in table
-    assert "attack.rate" in table, "what the experiments differ in has room beside the headline"
     difference = experimented("dvc", "exp", "diff", "HEAD", "five-percent")
     assert "attack.rate" in difference
     assert "poisoned_rows" in difference

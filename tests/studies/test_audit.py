@@ -11,6 +11,7 @@ import pytest
 
 from miseducation.auditing.audit import audit, summary
 from miseducation.auditing.section import AuditSection
+from miseducation.dataset.disk import save_raw
 from miseducation.datasets import Fetched
 from miseducation.defending.evidence import order
 from miseducation.studies import engines
@@ -36,6 +37,7 @@ def test_a_study_tells_what_the_audit_itself_says(
 ) -> None:
     folder = Path("data/studies/mine/digits")
     made_bench(folder, digits)
+    save_raw(folder, digits.train, digits.test[:150])  # all rows, as marks are not sought among a few hundred
     set_params("compute", {"device": "cpu", "precision": "float32", "threads": 1})
     set_params("audit", {"data": "digits", "steps": 40})
     set_params("attacks.badnets", PATCH)

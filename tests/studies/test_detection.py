@@ -140,7 +140,7 @@ def test_a_detector_that_fails_spoils_its_own_columns_alone(
     monkeypatch.setattr(Scan, "suspect", fails)
     set_params("studies.mine", MINE | {"attacks": ["badnets"], "rates": [0.1]})
     error: Exception = ValueError("no\nluck")
-    with pytest.warns(UserWarning, match="^digits: scan fails where badnets poisons: ValueError: no luck$"):
+    with pytest.warns(UserWarning, match="^digits: scan fails on data that badnets poisoned: ValueError: no luck$"):
         cells = run(monkeypatch, Here())
     assert cells.filter(regex=r"^scan\.").isna().all(axis=None)
     assert cells.drop(columns=cells.filter(regex=r"^scan\.|other_trigger").columns).notna().all(axis=None)
@@ -222,7 +222,7 @@ def test_every_detector_has_a_key_of_its_own(bench: Bench, set_params: Callable[
         ({"detectors": ["nobody"]}, "studies.mine.detectors = 'nobody' is unknown; known defences: "),
         ({"detectors": ["scan", "scan"]}, "'scan' appears twice"),
         ({"detectors": []}, "detectors = []"),
-        ({"measured": ["scores"]}, "studies.mine.detectors are for the measurement detection"),
+        ({"measured": ["scores"]}, "studies.mine.detectors is for the measurement detection"),
     ],
 )
 def test_a_mistake_is_told_before_any_work(
