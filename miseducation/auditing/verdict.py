@@ -13,8 +13,9 @@ Verdict: TypeAlias = Literal["clean", "mislabelled", "suspicious", "poisoned"]
 BAD: tuple[Verdict, ...] = ("clean", "mislabelled", "suspicious", "poisoned")  # the last is the worst
 HALF = 0.5  # of the rows that look ordinary for another class have to be won back, or it is no backdoor
 MOST = 0.75  # of all that are read otherwise, if the picture is so changed that no row looks ordinary
-# How much of rows that look like several classes may look like one of them: so many times as much as if they were even,
-# but a share from 0.3 to 0.6.
+# What share of rows that look like several classes may look like one of them. Of wrong labels that are aimed at a
+# class: so many times as much as if they were even, but a share from 0.3 to 0.6. Of rows that look like nothing
+# ordinary, the least of that: an unusual kind of a class, all of which carries over, may look like two or three others.
 EVENLY, LEAST, ONE = 2.5, 0.3, 0.6
 SEVERAL, AT_LEAST = 3, 0.03  # times the usual class's share of such rows, and share, from which they are aimed at it
 AIMED = 0.01  # share of aimed rows that have to be won back: of wrong labels without a trigger none are
@@ -97,12 +98,12 @@ def judge(labels: np.ndarray, classes: int, readings: "Readings") -> list[Judged
         aimed = (
             plain >= FEWEST
             and wrong[label] > max(AT_LEAST, SEVERAL * np.median(wrong))
-            and _several(looks[own & ordinary], classes)
+            and _several(looks[own & ordinary], min(ONE, max(LEAST, EVENLY / max(1, classes - 1))))
         )
         verdict: Verdict = "clean"
         if plain >= FEWEST and low > (AIMED if aimed else HALF):
             verdict = "poisoned"
-        elif low_of_all > MOST and _several(looks[own & unread], classes):
+        elif low_of_all > MOST and _several(looks[own & unread], LEAST):
             verdict, low = "poisoned", low_of_all
         elif aimed or (plain >= FEWEST and _low(plain_back, plain, DOUBT / classes) > HALF):
             verdict = "suspicious"
@@ -164,12 +165,11 @@ def heed(
     return judged, reasons
 
 
-def _several(looks: np.ndarray, classes: int) -> bool:
-    """Whether rows that look so, int64 `[m]`, look like several classes, none of which stands out.
+def _several(looks: np.ndarray, most: float) -> bool:
+    """Whether rows that look so, int64 `[m]`, look like several classes, none of which has that share of them, or more.
 
     An odd kind of the own class, or one that is hard to tell, is mostly taken for one other, or for two.
     """
-    most = min(ONE, max(LEAST, EVENLY / max(1, classes - 1)))
     return bool(np.bincount(looks, minlength=1).max() < most * len(looks))
 
 

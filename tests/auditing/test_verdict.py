@@ -9,12 +9,12 @@ from scipy.stats import beta
 from miseducation.auditing.carry_over import Readings
 from miseducation.auditing.verdict import BAD, FEWEST, LEVEL, judge, reasons, worst
 
-CLASSES = 4
+CLASSES = 6
 ROWS = 200  # a class
 
 
 def situation(
-    odd: int, *, won: int = 0, sure: float = 0.99, kinds: int = 3, seed: int = 0
+    odd: int, *, won: int = 0, sure: float = 0.99, kinds: int = 5, seed: int = 0
 ) -> tuple[np.ndarray, Readings]:
     """Of class 0 some rows are odd: read as other classes, so surely, and so many of them are won back."""
     rng = np.random.default_rng(seed)
@@ -29,7 +29,7 @@ def situation(
         without[row, 1 + row % kinds] = sure
         crossed[row] = without[row]
         if row < won:
-            crossed[row] = [0.97, 0.01, 0.01, 0.01]
+            crossed[row] = np.where(np.arange(CLASSES) == 0, 0.95, 0.01)
     return labels, Readings(candidates, without.astype(np.float32), crossed.astype(np.float32))
 
 
@@ -60,6 +60,7 @@ def verdict_of(*args: int, **more: float) -> str:
         (60, 30, {"kinds": 1}, "mislabelled"),
         (60, 60, {"sure": 0.6}, "poisoned"),  # nothing that one could take for an ordinary row
         (60, 60, {"sure": 0.6, "kinds": 1}, "clean"),  # an odd kind of the class, such as high sneakers
+        (60, 60, {"sure": 0.6, "kinds": 3}, "clean"),  # or such as a 1 with a foot, which looks like this and that
         (60, 40, {"sure": 0.6}, "clean"),
         (60, 0, {"sure": 0.6}, "clean"),
     ],
