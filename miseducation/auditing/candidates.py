@@ -12,6 +12,7 @@ SHARE = 0.03  # of the usual class's rows that a detector may name: without them
 EXCESS = 2.5  # times that share, from which a class is not the usual one, and its rows fall into two kinds
 DIMENSIONS = 10  # components of each class's features in which clusters are sought, and rows that each takes
 CLUSTERED = 1000  # rows of a class that clusters are sought among; more tell them no better
+SAME = 1e-6  # spread of a class below which its rows lie in one place
 ROUNDS = 100  # of telling these apart, at most; a few do
 
 
@@ -19,7 +20,8 @@ def suspicions(evidence: Evidence) -> dict[str, np.ndarray]:
     """What each detector thinks of each row, float64 `[n]`, higher is worse; none of them needs trusted rows.
 
     `label_free_neighbours` is the defence of that name: whether rows that look alike have other labels.
-    `activation_clustering` is that defence's: how far on the smaller side of two clusters a row's features are.
+    `activation_clustering` is that defence's: how far towards the smaller of two clusters a row's features are, from
+    the middle of its class, in median absolute deviations of it.
     `spectral_signatures` is that one's without trusted rows: how odd the model's features are among those of the
     label, in squared deviations. `loss` is the cross-entropy under the model that learnt the row, in nats.
     """
@@ -32,7 +34,9 @@ def suspicions(evidence: Evidence) -> dict[str, np.ndarray]:
         odd[rows] = away(features) ** 2
         axes = Axes(features, min(DIMENSIONS, max(1, len(rows) // DIMENSIONS)))
         white = axes.along(features) / np.sqrt(axes.variances)
-        apart[rows] = beyond(white, seed=int(evidence.rng().integers(2**31)), most=CLUSTERED)
+        along = beyond(white, seed=int(evidence.rng().integers(2**31)), most=CLUSTERED)
+        along -= np.median(along)
+        apart[rows] = along / max(np.median(np.abs(along)), SAME)
     return {
         "activation_clustering": apart,
         "label_free_neighbours": LabelFreeNeighbours().suspect(evidence),
