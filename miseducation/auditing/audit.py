@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from miseducation.auditing import candidates, carry_over, marks, verdict
+from miseducation.auditing import candidates, carry_over, marks, random_labels, verdict
 from miseducation.auditing.carry_over import Readings
 from miseducation.auditing.kept import Kept
 from miseducation.auditing.section import AuditSection
@@ -18,7 +18,7 @@ from miseducation.defending.evidence import Evidence, Model, as_learnt
 from miseducation.errors import InputError
 from miseducation.training import compute
 
-NETWORKS, DETECTORS = 4, 3  # how long the parts of an audit take, in networks' trainings
+NETWORKS, HALVES, DETECTORS = 4, 2, 3  # how long the parts of an audit take, in networks' trainings
 FEWEST_ROWS, FEWEST_A_CLASS = 200, 2  # or there is nothing to train on, and to compare with
 TERMS = [  # under which compliance documents know what is looked for
     "MITRE ATLAS AML.T0020 Poison Training Data",
@@ -38,7 +38,7 @@ class Audited(NamedTuple):
         marks: Pixels that a part of a class shares, of those classes that have such.
         judged: Of each class.
         reasons: str `[n]`, why a row is flagged: "backdoor", "mark", "wrong label", or "".
-        learnt: What share of rows a network that learnt them all reads as their labels say.
+        read: What share of rows is read as their labels say, by networks that did not learn these rows by heart.
     """
 
     suspicions: dict[str, np.ndarray]
@@ -47,7 +47,7 @@ class Audited(NamedTuple):
     marks: list[marks.Mark]
     judged: list[Judged]
     reasons: np.ndarray
-    learnt: float
+    read: float
 
     @property
     def flagged(self) -> np.ndarray:
@@ -91,25 +91,28 @@ def audit(
     device = compute.set_up(computing)
     images, shape = as_learnt(images), (images.shape[1], images.shape[2], images.shape[3])
     learning, precision = section.training(len(labels)), compute.precision(computing, device)
-    with tqdm(total=NETWORKS + DETECTORS, desc="audit", unit="step", disable=None) as bar:
+    by_heart = learning.epochs >= random_labels.BY_HEART
+    with tqdm(total=NETWORKS + HALVES * by_heart + DETECTORS, desc="audit", unit="step", disable=None) as bar:
         recipe = Kept(learning, tuple(classes), shape, device, precision, kept, bar.update)
         model = Model(recipe.train(images[:], labels, seed=seed), images)
         evidence = Evidence(images, labels, tuple(classes), seed, model=model, recipe=recipe)
-        found = candidates.suspicions(evidence)
+        probabilities = random_labels.held_out(evidence) if by_heart else model.probabilities
+        unread = probabilities.argmax(axis=1) != labels
+        random = random_labels.find(probabilities, labels) if by_heart else np.zeros(len(labels), bool)
+        found = candidates.suspicions(evidence, probabilities)
         bar.update(DETECTORS)
         named = {name: candidates.named(each, labels) for name, each in found.items()}
-        unlearnt = model.probabilities.argmax(axis=1) != labels
-        named["loss"] |= unlearnt
+        named["loss"] |= random if by_heart else unread
         asked = np.logical_or.reduce([*named.values()]) & ~known
-        readings = Readings(*(each[:count] for each in carry_over.read(evidence, asked)))
+        readings = Readings(*(each[:count] for each in carry_over.read(evidence, asked, random)))
     shared = marks.find(images, labels, lambda asked: model.network.probabilities(asked).argmax(axis=1), evidence.rng())
     shared = [mark._replace(rows=mark.rows[mark.rows < count]) for mark in shared]
     labels = labels[:count]
     judged = verdict.judge(labels, len(classes), readings)
     reasons = verdict.reasons(labels, judged, readings)
     found, named = ({name: each[:count] for name, each in those.items()} for those in (found, named))
-    learnt = 1 - float(unlearnt[:count].mean())
-    return Audited(found, named, readings, shared, *verdict.heed(labels, judged, reasons, shared), learnt)
+    judged, reasons = verdict.heed(labels, judged, reasons, shared)
+    return Audited(found, named, readings, shared, judged, reasons, 1 - float(unread[:count].mean()))
 
 
 def check(labels: np.ndarray, classes: Sequence[str]) -> None:
@@ -178,7 +181,7 @@ def summary(audited: Audited, labels: np.ndarray, classes: Sequence[str]) -> dic
         "rows": len(labels),
         "flagged_rows": int(audited.flagged.sum()),
         **_flagged(audited.reasons),
-        "learnt_share": round(audited.learnt, 4),
+        "read_share": round(audited.read, 4),
         "level": verdict.LEVEL,
         "classes": each,
         "terms": TERMS,

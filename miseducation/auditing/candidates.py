@@ -16,14 +16,18 @@ SAME = 1e-6  # spread of a class below which its rows lie in one place
 ROUNDS = 100  # of telling these apart, at most; a few do
 
 
-def suspicions(evidence: Evidence) -> dict[str, np.ndarray]:
+def suspicions(evidence: Evidence, probabilities: np.ndarray) -> dict[str, np.ndarray]:
     """What each detector thinks of each row, float64 `[n]`, higher is worse; none of them needs trusted rows.
 
     `label_free_neighbours` is the defence of that name: whether rows that look alike have other labels.
     `activation_clustering` is that defence's: how far towards the smaller of two clusters a row's features are, from
     the middle of its class, in median absolute deviations of it.
     `spectral_signatures` is that one's without trusted rows: how odd the model's features are among those of the
-    label, in squared deviations. `loss` is the cross-entropy under the model that learnt the row, in nats.
+    label, in squared deviations. `loss` is the cross-entropy, in nats.
+
+    Args:
+        evidence: With the model that learnt the rows.
+        probabilities: float32 `[n, K]`, how each row is read, for its loss.
     """
     model, odd, apart = evidence.the_model(), np.zeros(len(evidence)), np.zeros(len(evidence))
     for _, rows in classes(evidence.labels):
@@ -41,7 +45,7 @@ def suspicions(evidence: Evidence) -> dict[str, np.ndarray]:
         "activation_clustering": apart,
         "label_free_neighbours": LabelFreeNeighbours().suspect(evidence),
         "spectral_signatures": odd,
-        "loss": losses(model.probabilities, evidence.labels),
+        "loss": losses(probabilities, evidence.labels),
     }
 
 

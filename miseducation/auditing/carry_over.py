@@ -28,11 +28,13 @@ class Readings(NamedTuple):
         without: float32 `[n, K]`, probabilities by a network that learnt none of the candidates.
         crossed: float32 `[n, K]`, those of the candidates by a network that learnt the other half of them; the other
             rows' as by `without`.
+        random: bool `[n]`, candidates whose labels look drawn at random, see `random_labels.find`.
     """
 
     candidates: np.ndarray
     without: np.ndarray
     crossed: np.ndarray
+    random: np.ndarray
 
     def unread(self, labels: np.ndarray) -> np.ndarray:
         """The candidates that the first network reads as something else than their labels, bool `[n]`."""
@@ -54,6 +56,10 @@ class Readings(NamedTuple):
     def won(self, labels: np.ndarray) -> np.ndarray:
         """The candidates that are read as their labels say by who learnt the other half of them, bool `[n]`."""
         return self.unread(labels) & (self.crossed.argmax(axis=1) == labels)
+
+    def at_random(self, labels: np.ndarray) -> np.ndarray:
+        """Rows whose labels look drawn at random, and that neither network reads as their labels say, bool `[n]`."""
+        return self.random & self.unread(labels) & ~self.won(labels)
 
 
 def halves(evidence: Evidence, candidates: np.ndarray) -> np.ndarray:
@@ -77,8 +83,11 @@ def halves(evidence: Evidence, candidates: np.ndarray) -> np.ndarray:
     return second
 
 
-def read(evidence: Evidence, candidates: np.ndarray) -> Readings:
-    """Trains three networks: one without the candidates, bool `[n]`, and one with each half of them."""
+def read(evidence: Evidence, candidates: np.ndarray, random: np.ndarray) -> Readings:
+    """Trains three networks: one without the candidates, bool `[n]`, and one with each half of them.
+
+    `random`, bool `[n]`, are rows whose labels look drawn at random.
+    """
     second, recipe = halves(evidence, candidates), evidence.the_recipe()
     others = np.flatnonzero(~candidates)
 
@@ -92,4 +101,4 @@ def read(evidence: Evidence, candidates: np.ndarray) -> Readings:
         asked, learnt = np.flatnonzero(half), np.flatnonzero(candidates & ~half)
         if len(asked) and len(learnt):
             crossed[asked] = reading(np.sort(np.concatenate([others, *[learnt] * TIMES])), asked)
-    return Readings(candidates, without, crossed)
+    return Readings(candidates, without, crossed, random & candidates)

@@ -85,6 +85,7 @@ def judge(labels: np.ndarray, classes: int, readings: "Readings") -> list[Judged
         readings: Of these rows, see `carry_over.read`.
     """
     unread, ordinary, won = readings.unread(labels), readings.ordinary(labels), readings.won(labels)
+    random = readings.at_random(labels)
     looks, numbers = readings.without.argmax(axis=1), np.arange(classes)
     counts = np.bincount(labels, minlength=classes)
     wrong = np.array([(ordinary & (labels == label)).sum() for label in numbers]) / np.maximum(1, counts)
@@ -107,7 +108,7 @@ def judge(labels: np.ndarray, classes: int, readings: "Readings") -> list[Judged
             verdict, low = "poisoned", low_of_all
         elif aimed or (plain >= FEWEST and _low(plain_back, plain, DOUBT / classes) > HALF):
             verdict = "suspicious"
-        elif many and plain - plain_back >= ERRORS * counts[label]:
+        elif (many and plain - plain_back >= ERRORS * counts[label]) or (own & random).sum() > ERRORS * counts[label]:
             verdict = "mislabelled"
         found.append(Judged(verdict, int(counts[label]), asked, odd, plain, back, plain_back, low))
     return found
@@ -123,14 +124,15 @@ def reasons(labels: np.ndarray, judged: list[Judged], readings: "Readings") -> n
 
     Of a poisoned class it is whatever is read otherwise without the candidates, and surely so: half of the triggers
     need not have been enough to win it back. Wrong labels are told of all classes: rows that show another class as its
-    ordinary ones do, and that nothing wins back; of a mislabelled class all that nothing wins back, of a suspicious one
-    all that are read otherwise.
+    ordinary ones do, or whose label looks drawn at random, and that nothing wins back; of a mislabelled class all that
+    nothing wins back, of a suspicious one all that are read otherwise.
     """
     verdicts = np.array([each.verdict for each in judged])[labels]
     unread, lost = readings.unread(labels), ~readings.won(labels)
     own = readings.without[np.arange(len(labels)), labels]
     found = np.full(len(labels), "", "<U11")
     found[unread & lost & (readings.ordinary(labels) | (verdicts == "mislabelled"))] = "wrong label"
+    found[readings.at_random(labels)] = "wrong label"
     found[unread & (verdicts == "suspicious")] = "wrong label"
     found[unread & (verdicts == "poisoned") & (own < LEFT)] = "backdoor"
     return found

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LISTED = 12  # classes of which all are listed, whatever their verdict
 GALLERIES, SHOWN = 20, 12  # classes whose pictures are shown, and how many of each
 PAIRS, POOL = 200, 2000  # flagged rows of a class that are compared, and ordinary rows that each is compared with
-LEARNT = 0.5  # share of rows that a network reads as labelled, below which labels may well not follow from pictures
+READ = 0.5  # share of rows that a network reads as labelled, below which labels may well not follow from pictures
 FEW, WRONG = 4, 24  # pairs that tell what they have in common; wrong labels that are shown
 LABELS = ("labelled", "label"), ("looks like", "looks_like")
 
@@ -69,7 +69,7 @@ def _verdict(told: dict[str, Any]) -> list[str]:
         f'<header class="{verdict}"><p>Is this data set poisoned? The verdict of the audit:</p>',
         f'<h1>{verdict.capitalize()}</h1><p class="means">{meaning}.</p></header>',
         f"<dl>{''.join(f'<div><dt>{name}</dt><dd>{fact}</dd></div>' for name, fact in facts.items())}</dl>",
-        *([words.UNLEARNT.format(share=told["learnt_share"])] if told["learnt_share"] < LEARNT else []),
+        *([words.UNREAD.format(share=told["read_share"])] if told["read_share"] < READ else []),
     ]
 
 

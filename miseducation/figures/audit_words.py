@@ -20,9 +20,9 @@ MARKED = """<p class="note">Share a mark: rows that have exactly the same values
 the class and nearly all rows of other classes do not have. Works: pasted on pictures of other classes, the mark makes a
 network that learnt the data set read this class. Above 25%, the class is called poisoned; above 1%, suspicious.</p>"""
 MARK = "The mark that {rows} share, on mid grey. With it, a network reads this class in {obeyed:.1%} of cases or more."
-UNLEARNT = """<p>A network that learnt all rows reads {share:.0%} of them as their labels say. Either most labels are
-wrong, or such a network cannot tell these classes apart. In the second case, the results below are not reliable, least
-of all the wrong labels.</p>"""
+UNREAD = """<p>Networks read only {share:.0%} of the rows as their labels say. Either most labels are wrong, or such
+networks cannot tell these classes apart. In the second case, the results below are not reliable, least of all the wrong
+labels.</p>"""
 BACKDOORS = (
     "The most suspicious rows of each class. Beside each is its counterpart: the most similar ordinary row of the "
     "class it looks like (each row is used once). It is probably much like the picture before somebody changed it."

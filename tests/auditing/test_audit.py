@@ -49,7 +49,7 @@ def test_the_verdict_is_right(name: str, expected: str) -> None:
     data, found = poisoned(name), audited(name)
     told = summary(found, data.labels, data.classes)
     assert told["verdict"] == expected
-    assert told["learnt_share"] > 0.9
+    assert told["read_share"] > 0.9
     assert {each for each, judged in told["classes"].items() if judged["verdict"] != "clean"} == (
         set() if expected == "clean" else {"8"}
     )
@@ -112,7 +112,7 @@ def test_what_makes_no_sense_gets_no_verdict_that_evidence_does_not_carry(kind: 
     found = audit(images, labels, classes, quick, COMPUTE, seed=1)
     told = summary(found, labels, classes)
     assert told["verdict"] in ("clean", "mislabelled")
-    assert (told["learnt_share"] < 0.5) is (kind not in ("noise", "many classes")), "noise can be learnt by heart"
+    assert told["read_share"] < 0.5, "what is learnt by heart is not read"
     assert len(table(found, labels, classes, [])) == 300
 
 

@@ -1,8 +1,13 @@
 """Which rows an audit asks about."""
 
-import numpy as np
+from types import SimpleNamespace
+from typing import Any
 
-from miseducation.auditing.candidates import SHARE, named
+import numpy as np
+import pytest
+
+from miseducation.auditing.candidates import SHARE, named, suspicions
+from miseducation.defending.evidence import Evidence
 
 
 def made(odd: int, *, rows: int = 1000, classes: int = 5, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -35,3 +40,19 @@ def test_of_a_class_of_two_kinds_the_odder_kind_is_named_whole() -> None:
 def test_what_does_not_differ_is_not_named() -> None:
     assert not named(np.zeros(300), np.arange(300) % 3).any()
     assert not named(np.arange(3.0), np.arange(3)).any(), "classes of one row"
+
+
+@pytest.mark.parametrize("apart", [4.0, 8.0])
+def test_of_a_small_cluster_all_rows_are_named_not_only_the_farthest(apart: float) -> None:
+    """A twelfth of a class lies elsewhere, some of it half-way: what is left of it would teach a trigger."""
+    rng, classes, rows = np.random.default_rng(0), 6, 600
+    labels, other = np.repeat(np.arange(classes), rows), np.zeros(classes * rows, bool)
+    other[2 * rows : 2 * rows + 50] = True
+    features = rng.normal(size=(len(labels), 12)).astype(np.float32)
+    features[other, 0] += rng.uniform(apart, 2 * apart, 50)
+    model: Any = SimpleNamespace(features=features)
+    images = rng.integers(0, 256, (len(labels), 4, 4, 1), dtype=np.uint8)
+    evidence = Evidence(images, labels, tuple("abcdef"), 1, model=model)
+    found = named(suspicions(evidence, np.full((len(labels), classes), 1 / classes))["activation_clustering"], labels)
+    assert found[other].mean() > 0.95
+    assert found[~other].mean() < 2 * SHARE

@@ -30,7 +30,8 @@ def situation(
         crossed[row] = without[row]
         if row < won:
             crossed[row] = np.where(np.arange(CLASSES) == 0, 0.95, 0.01)
-    return labels, Readings(candidates, without.astype(np.float32), crossed.astype(np.float32))
+    none = np.zeros(len(labels), bool)
+    return labels, Readings(candidates, without.astype(np.float32), crossed.astype(np.float32), none)
 
 
 def verdict_of(*args: int, **more: float) -> str:
@@ -113,7 +114,7 @@ def test_errors_in_all_classes_are_not_aimed() -> None:
     shown = (labels + 1 + np.arange(len(labels)) // 10 % (CLASSES - 1)) % CLASSES
     without[wrong] = 0.01
     without[wrong, shown[wrong]] = 0.99
-    found = Readings(readings.candidates | wrong, without, without)
+    found = Readings(readings.candidates | wrong, without, without, np.zeros(len(labels), bool))
     judged = judge(labels, CLASSES, found)
     assert {each.verdict for each in judged} == {"mislabelled"}
     assert (reasons(labels, judged, found)[wrong] == "wrong label").all()

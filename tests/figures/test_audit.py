@@ -150,7 +150,7 @@ def case(
         "backdoor_rows": int((reasons == "backdoor").sum()),
         "mark_rows": 0,
         "wrong_label_rows": int((reasons == "wrong label").sum()),
-        "learnt_share": 0.98,
+        "read_share": 0.98,
         "level": 0.001,
         "classes": each,
         "terms": TERMS,
@@ -168,10 +168,10 @@ def test_what_was_not_read_is_counted() -> None:
 
 
 @pytest.mark.parametrize(("share", "warned"), [(0.97, False), (0.5, False), (0.241, True)])
-def test_labels_that_cannot_be_learnt_are_warned_of(share: float, warned: bool) -> None:
+def test_labels_that_networks_do_not_read_are_warned_of(share: float, warned: bool) -> None:
     told, rows, images = case("mislabelled")
-    told["learnt_share"] = share
-    said = f"A network that learnt all rows reads {share:.0%} of them as their labels say."
+    told["read_share"] = share
+    said = f"Networks read only {share:.0%} of the rows as their labels say."
     assert (said in Reader(page(told, rows, images)).text) is warned
 
 
