@@ -101,7 +101,7 @@ def audit(
         random = random_labels.find(probabilities, labels) if by_heart else np.zeros(len(labels), bool)
         found = candidates.suspicions(evidence, probabilities)
         bar.update(DETECTORS)
-        named = {name: candidates.named(each, labels) for name, each in found.items()}
+        named = candidates.named(found, labels)
         named["loss"] |= random if by_heart else unread
         asked = np.logical_or.reduce([*named.values()]) & ~known
         readings = Readings(*(each[:count] for each in carry_over.read(evidence, asked, random)))

@@ -20,8 +20,7 @@ def suspicions(evidence: Evidence, probabilities: np.ndarray) -> dict[str, np.nd
     """What each detector thinks of each row, float64 `[n]`, higher is worse; none of them needs trusted rows.
 
     `label_free_neighbours` is the defence of that name: whether rows that look alike have other labels.
-    `activation_clustering` is that defence's: how far towards the smaller of two clusters a row's features are, from
-    the middle of its class, in median absolute deviations of it.
+    `activation_clustering` is that defence's: how far on the smaller side of two clusters a row's features are.
     `spectral_signatures` is that one's without trusted rows: how odd the model's features are among those of the
     label, in squared deviations. `loss` is the cross-entropy, in nats.
 
@@ -38,9 +37,7 @@ def suspicions(evidence: Evidence, probabilities: np.ndarray) -> dict[str, np.nd
         odd[rows] = away(features) ** 2
         axes = Axes(features, min(DIMENSIONS, max(1, len(rows) // DIMENSIONS)))
         white = axes.along(features) / np.sqrt(axes.variances)
-        along = beyond(white, seed=int(evidence.rng().integers(2**31)), most=CLUSTERED)
-        along -= np.median(along)
-        apart[rows] = along / max(np.median(np.abs(along)), SAME)
+        apart[rows] = beyond(white, seed=int(evidence.rng().integers(2**31)), most=CLUSTERED)
     return {
         "activation_clustering": apart,
         "label_free_neighbours": LabelFreeNeighbours().suspect(evidence),
@@ -49,11 +46,27 @@ def suspicions(evidence: Evidence, probabilities: np.ndarray) -> dict[str, np.nd
     }
 
 
-def named(suspicion: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def named(suspicions: dict[str, np.ndarray], labels: np.ndarray) -> dict[str, np.ndarray]:
+    """The rows that stand out by each detector's suspicion, float64 `[n]`, see `standing_out`: bool `[n]` each.
+
+    Clusters of a class lie apart by their own spread; where most of a class is in one of them, what lies half-way
+    stands out from that one only by its spread alone.
+    """
+    found = {name: standing_out(each, labels) for name, each in suspicions.items()}
+    clusters = suspicions["activation_clustering"]
+    by_spread = np.zeros(len(labels))
+    for _, rows in classes(labels):
+        away = clusters[rows] - np.median(clusters[rows])
+        by_spread[rows] = away / max(np.median(np.abs(away)), SAME)
+    found["activation_clustering"] = standing_out(by_spread, labels) | standing_out(clusters, labels, few=False)
+    return found
+
+
+def standing_out(suspicion: np.ndarray, labels: np.ndarray, *, few: bool = True) -> np.ndarray:
     """The rows that stand out by a suspicion, float64 `[n]`, in their class, by what is usual in others: bool `[n]`.
 
-    A few of the usual class do. Where many more of a class do, it holds rows of two kinds, and all of the odder kind
-    stand out: what is left of it would teach a network as well as all of it.
+    A few of the usual class do; none, if not `few`. Where many more of a class do, it holds rows of two kinds, and all
+    of the odder kind stand out: what is left of it would teach a network as well as all of it.
     """
     found = np.zeros(len(labels), bool)
     usual = float(np.median([np.quantile(suspicion[rows], 1 - SHARE) for _, rows in classes(labels)] or [np.inf]))
@@ -62,6 +75,8 @@ def named(suspicion: np.ndarray, labels: np.ndarray) -> np.ndarray:
         above = own > usual
         if above.mean() > EXCESS * SHARE:
             above |= own > _between(own, above)
+        elif not few:
+            continue
         found[rows] = above & (own > np.median(own))  # or nothing would be left that a network could learn the class by
     return found
 

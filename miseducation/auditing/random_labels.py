@@ -11,11 +11,10 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import logsumexp
 from scipy.stats import chi2
 
-from miseducation.auditing.verdict import ERRORS, LEVEL
+from miseducation.auditing.verdict import ERRORS, LEVEL, readable
 from miseducation.defending.evidence import Evidence
 
 BY_HEART = 5  # times a network sees each row, from which it may learn wrong labels by heart
-KNOWN = 0.5  # share of the other labels that networks have to read
 TINY = 1e-12  # probability that a label has at least
 COOLEST, HOTTEST = -3.0, 5.0  # logarithms of temperatures
 STARTS = (0.05, 0.3)  # shares of random labels that the fit starts from
@@ -42,7 +41,7 @@ def find(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
     A label is taken for one of the K at random in a share s of the rows, and in the others for what the probabilities
     say at some temperature. Both are fitted; s has to be above 0.05, at a level of 0.001 by the likelihood ratio. And
-    most other labels have to be what the networks read, or they know too little of the classes to tell.
+    the networks have to read most other labels, or they know too little of the classes to tell.
 
     Args:
         probabilities: float32 `[n, K]`, by networks that did not learn the row.
@@ -67,5 +66,5 @@ def find(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     if share <= ERRORS or 2 * (few.fun - best.fun) < chi2.isf(2 * LEVEL, 1):
         return np.zeros(len(labels), bool)
     found = share / count > (1 - share) * likely(heat)
-    right = probabilities.argmax(axis=1) == labels
-    return found if right[~found].sum() > KNOWN * (~found).sum() else np.zeros(len(labels), bool)
+    right = (probabilities.argmax(axis=1) == labels)[~found]
+    return found if len(right) and readable(float(right.mean()), count) else np.zeros(len(labels), bool)

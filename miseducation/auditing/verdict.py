@@ -33,6 +33,7 @@ PART = 0.25  # share of a class from which the rows with a mark are no few: it m
 LEFT = 0.1  # probability of its label, below which a row is read otherwise surely enough to be a backdoor's
 FEWEST = 8  # rows that look ordinary for another class, below which they say nothing of a class
 ERRORS = 0.05  # share of a class's rows with wrong labels from which it is mislabelled
+KNOWN = 0.5  # how far from chance to all labels networks have to read, or they know too little of the classes
 
 
 class Judged(NamedTuple):
@@ -112,6 +113,11 @@ def judge(labels: np.ndarray, classes: int, readings: "Readings") -> list[Judged
             verdict = "mislabelled"
         found.append(Judged(verdict, int(counts[label]), asked, odd, plain, back, plain_back, low))
     return found
+
+
+def readable(share: float, classes: int) -> bool:
+    """Whether networks that read this share of labels are nearer to all of them than to chance."""
+    return share >= KNOWN + (1 - KNOWN) / classes
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:

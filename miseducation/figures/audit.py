@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from miseducation.auditing.duplicates import GREY
-from miseducation.auditing.verdict import BAD, FEWEST, MEANING
+from miseducation.auditing.verdict import BAD, FEWEST, MEANING, readable
 from miseducation.dataset import Images
 from miseducation.figures import audit_words as words
 from miseducation.figures.audit_duplicates import duplicates
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 LISTED = 12  # classes of which all are listed, whatever their verdict
 GALLERIES, SHOWN = 20, 12  # classes whose pictures are shown, and how many of each
 PAIRS, POOL = 200, 2000  # flagged rows of a class that are compared, and ordinary rows that each is compared with
-READ = 0.5  # share of rows that a network reads as labelled, below which labels may well not follow from pictures
 FEW, WRONG = 4, 24  # pairs that tell what they have in common; wrong labels that are shown
 LABELS = ("labelled", "label"), ("looks like", "looks_like")
 
@@ -64,12 +63,13 @@ def _verdict(told: dict[str, Any]) -> list[str]:
         **({"Flagged for a mark": f"{many(marked, 'row')} ({marked / total:.1%})"} if marked else {}),
         "Flagged for a wrong label": f"{many(wrong, 'row')} ({wrong / total:.1%})",
     }
+    share = told["read_share"]
     meaning = MEANING[verdict][0].upper() + MEANING[verdict][1:]
     return [
         f'<header class="{verdict}"><p>Is this data set poisoned? The verdict of the audit:</p>',
         f'<h1>{verdict.capitalize()}</h1><p class="means">{meaning}.</p></header>',
         f"<dl>{''.join(f'<div><dt>{name}</dt><dd>{fact}</dd></div>' for name, fact in facts.items())}</dl>",
-        *([words.UNREAD.format(share=told["read_share"])] if told["read_share"] < READ else []),
+        *([] if readable(share, len(told["classes"])) else [words.UNREAD.format(share=share)]),
     ]
 
 

@@ -20,7 +20,7 @@ MARKED = """<p class="note">Share a mark: rows that have exactly the same values
 the class and nearly all rows of other classes do not have. Works: pasted on pictures of other classes, the mark makes a
 network that learnt the data set read this class. Above 25%, the class is called poisoned; above 1%, suspicious.</p>"""
 MARK = "The mark that {rows} share, on mid grey. With it, a network reads this class in {obeyed:.1%} of cases or more."
-UNREAD = """<p>Networks read only {share:.0%} of the rows as their labels say. Either most labels are wrong, or such
+UNREAD = """<p>Networks read only {share:.0%} of the rows as their labels say. Either many labels are wrong, or such
 networks cannot tell these classes apart. In the second case, the results below are not reliable, least of all the wrong
 labels.</p>"""
 BACKDOORS = (

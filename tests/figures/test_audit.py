@@ -167,7 +167,7 @@ def test_what_was_not_read_is_counted() -> None:
     assert "Not read 1,200 files verdict.json lists them" in Reader(page(told, rows, images)).text
 
 
-@pytest.mark.parametrize(("share", "warned"), [(0.97, False), (0.5, False), (0.241, True)])
+@pytest.mark.parametrize(("share", "warned"), [(0.97, False), (0.67, False), (0.66, True), (0.241, True)])
 def test_labels_that_networks_do_not_read_are_warned_of(share: float, warned: bool) -> None:
     told, rows, images = case("mislabelled")
     told["read_share"] = share
