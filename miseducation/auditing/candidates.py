@@ -49,8 +49,8 @@ def suspicions(evidence: Evidence, probabilities: np.ndarray) -> dict[str, np.nd
 def named(suspicions: dict[str, np.ndarray], labels: np.ndarray) -> dict[str, np.ndarray]:
     """The rows that stand out by each detector's suspicion, float64 `[n]`, see `standing_out`: bool `[n]` each.
 
-    Clusters of a class lie apart by their own spread; where most of a class is in one of them, what lies half-way
-    stands out from that one only by its spread alone.
+    A small cluster stands out by the spread of the whole class, which is that of the large one, down to the rows
+    half-way to it. A large one stands out by the spread within the two, as then that of the class is their distance.
     """
     found = {name: standing_out(each, labels) for name, each in suspicions.items()}
     clusters = suspicions["activation_clustering"]

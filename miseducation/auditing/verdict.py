@@ -78,7 +78,7 @@ def judge(labels: np.ndarray, classes: int, readings: "Readings") -> list[Judged
     triggers are weaker in the training set than in use, but wrong labels by themselves do not carry over.
 
     `suspicious`: such aimed labels do not carry over; or more than half of a few do, not beyond doubt. `mislabelled`:
-    many labels are wrong, and do not carry over. `clean`: nothing of that.
+    many labels are wrong, or look drawn at random, and do not carry over. `clean`: nothing of that.
 
     Args:
         labels: int64 `[n]`.
