@@ -15,6 +15,7 @@ from miseducation.auditing.section import AuditSection
 from miseducation.auditing.verdict import Judged
 from miseducation.dataset import Images
 from miseducation.defending.evidence import Evidence, Model, as_learnt
+from miseducation.defending.held_out import out_of_sample
 from miseducation.errors import InputError
 from miseducation.training import compute
 
@@ -96,7 +97,8 @@ def audit(
         recipe = Kept(learning, tuple(classes), shape, device, precision, kept, bar.update)
         model = Model(recipe.train(images[:], labels, seed=seed), images)
         evidence = Evidence(images, labels, tuple(classes), seed, model=model, recipe=recipe)
-        probabilities = random_labels.held_out(evidence) if by_heart else model.probabilities
+        half = {"epochs": learning.epochs // HALVES}
+        probabilities = out_of_sample(evidence, HALVES, **half) if by_heart else model.probabilities
         unread = probabilities.argmax(axis=1) != labels
         random = random_labels.find(probabilities, labels) if by_heart else np.zeros(len(labels), bool)
         found = candidates.suspicions(evidence, probabilities)

@@ -1,6 +1,7 @@
 """Which rows to ask about: those that several detectors find odd, each in its own way, for their class."""
 
 import numpy as np
+from scipy.stats import median_abs_deviation
 
 from miseducation.defences import Evidence
 from miseducation.defences.label_free_neighbours import LabelFreeNeighbours
@@ -56,8 +57,8 @@ def named(suspicions: dict[str, np.ndarray], labels: np.ndarray) -> dict[str, np
     clusters = suspicions["activation_clustering"]
     by_spread = np.zeros(len(labels))
     for _, rows in classes(labels):
-        away = clusters[rows] - np.median(clusters[rows])
-        by_spread[rows] = away / max(np.median(np.abs(away)), SAME)
+        own = clusters[rows]
+        by_spread[rows] = (own - np.median(own)) / max(median_abs_deviation(own), SAME)
     found["activation_clustering"] = standing_out(by_spread, labels) | standing_out(clusters, labels, few=False)
     return found
 

@@ -3,7 +3,8 @@
 Ours. Networks that learnt one half of the rows read the other half. Their temperature (Guo et al. 2017,
 https://arxiv.org/abs/1706.04599) allows for classes that are hard to tell apart: there, the label is one of the likely
 ones. A label at random is as often the least likely of all. The two shares come out of one likelihood, so that hard
-pictures are not taken for wrong labels.
+pictures are not taken for wrong labels. The networks see each row half as often as the first one did: longer training
+would only teach them wrong labels by heart.
 """
 
 import numpy as np
@@ -12,28 +13,11 @@ from scipy.special import logsumexp
 from scipy.stats import chi2
 
 from miseducation.auditing.verdict import ERRORS, LEVEL, readable
-from miseducation.defending.evidence import Evidence
 
 BY_HEART = 5  # times a network sees each row, from which it may learn wrong labels by heart
 TINY = 1e-12  # probability that a label has at least
 COOLEST, HOTTEST = -3.0, 5.0  # logarithms of temperatures
 STARTS = (0.05, 0.3)  # shares of random labels that the fit starts from
-
-
-def held_out(evidence: Evidence) -> np.ndarray:
-    """How each row is read by a network that learnt the other half of the rows: float32 `[n, K]`, probabilities.
-
-    They see each row half as often as the model did: longer training would only teach them wrong labels by heart.
-    """
-    recipe, order = evidence.the_recipe(), evidence.rng().permutation(len(evidence))
-    halves = np.array_split(order, 2)
-    read = np.zeros((len(evidence), len(evidence.classes)), np.float32)
-    for learnt, asked in (halves, halves[::-1]):
-        rows = np.sort(learnt)
-        images, labels = evidence.images[rows], evidence.labels[rows]
-        network = recipe.train(images, labels, seed=evidence.seed, epochs=max(1, recipe.section.epochs // 2))
-        read[asked] = network.probabilities(evidence.images[asked])
-    return read
 
 
 def find(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -44,7 +28,7 @@ def find(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     the networks have to read most other labels, or they know too little of the classes to tell.
 
     Args:
-        probabilities: float32 `[n, K]`, by networks that did not learn the row.
+        probabilities: `[n, K]`, by networks that did not learn the row.
         labels: int64 `[n]`.
     """
     count = probabilities.shape[1]

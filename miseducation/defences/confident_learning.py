@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from miseducation.defences import Evidence, RowDetector
-from miseducation.defending.held_out import folds
+from miseducation.defending.held_out import out_of_sample
 
 _known: WeakKeyDictionary[Evidence, dict[int, np.ndarray]] = WeakKeyDictionary()  # by evidence and folds
 
@@ -51,13 +51,7 @@ class ConfidentLearning(RowDetector):
 
     def _out_of_sample(self, evidence: Evidence) -> np.ndarray:
         """Float64 `[n, K]`; trained for once, whoever asks."""
-        known, labels = _known.setdefault(evidence, {}), evidence.labels
+        known = _known.setdefault(evidence, {})
         if self.folds not in known:
-            fold = folds(labels, self.folds, evidence.rng())
-            probabilities = np.empty((len(labels), len(evidence.classes)))
-            for each in np.unique(fold):
-                held = fold == each
-                network = evidence.the_recipe().train(evidence.images[~held], labels[~held], seed=evidence.seed)
-                probabilities[held] = network.probabilities(evidence.images[held])
-            known[self.folds] = probabilities
+            known[self.folds] = out_of_sample(evidence, self.folds)
         return known[self.folds]

@@ -1,9 +1,11 @@
-"""What rows that were held out say: folds, and a threshold from the tail of what is known to be clean.
+"""What rows that were held out say: folds, how who did not learn a row reads it, and a threshold from the clean tail.
 
 For every defence that trains on some rows and looks at others.
 """
 
 import numpy as np
+
+from miseducation.defending.evidence import Evidence
 
 TAIL = 20  # a twentieth of the rows is the tail
 
@@ -15,6 +17,23 @@ def folds(labels: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarra
     dealt = np.empty(len(labels), np.int64)
     dealt[order] = np.arange(len(labels)) % count
     return dealt
+
+
+def out_of_sample(evidence: Evidence, count: int, **knobs: float) -> np.ndarray:
+    """How each row is read by a network that learnt the other folds: probabilities, float64 `[n, K]`.
+
+    Args:
+        evidence: With a recipe.
+        count: Of folds.
+        knobs: Stand in place of those of the recipe.
+    """
+    labels = evidence.labels
+    fold, read = folds(labels, count, evidence.rng()), np.empty((len(labels), len(evidence.classes)))
+    for each in np.unique(fold):
+        held = fold == each
+        network = evidence.the_recipe().train(evidence.images[~held], labels[~held], seed=evidence.seed, **knobs)
+        read[held] = network.probabilities(evidence.images[held])
+    return read
 
 
 def threshold(clean: np.ndarray, share: float) -> float:

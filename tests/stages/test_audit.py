@@ -41,7 +41,7 @@ def project(reproduced: Project) -> Project:
 
 
 def test_poison_in_a_folder_is_told_by_the_files_names(project: Project, pictures: Path) -> None:
-    project.set_params(audit={"shape": [8, 8], "steps": 100})
+    project.set_params(audit={"shape": [8, 8], "steps": 400})
     project.environment["AUDIT_DATA"] = str(pictures)
     before = own_files.digest(pictures)
     project("dvc", "repro", PIPELINE)
@@ -61,7 +61,7 @@ def test_poison_in_a_folder_is_told_by_the_files_names(project: Project, picture
     assert poison[: poison.sum()].mean() >= 0.95
     flagged = set(rows.loc[rows["flagged"], "file"])
     assert set((folder / "clean_rows.txt").read_text().splitlines()) == set(rows["file"]) - flagged
-    assert verdict["read_share"] > 0.8, "in so few steps"
+    assert verdict["read_share"] > 0.9
     assert verdict["duplicates"] == []
     alike = {
         tuple(pair["files"]) for pair in verdict["near_duplicates"]
